@@ -1,0 +1,138 @@
+//! The control channel: rights asked, given and taken, the picture's layout, notices, the end.
+//!
+//! It goes from end to end. The server can neither read nor forge a consent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::close::CloseReason;
+use crate::display::Layout;
+use crate::grant::{Right, Rights};
+use crate::version::{Capabilities, Version};
+use crate::wire::{Message, WireError};
+
+/// The first message of each end on the control channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// What it speaks.
+    pub version: Version,
+    /// What else it can do.
+    pub capabilities: Capabilities,
+}
+
+/// From the viewer to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToHost {
+    /// First of all.
+    Hello(Hello),
+    /// The technician asks for rights; the customer is asked about those that do not hold yet.
+    Ask(Rights),
+    /// The technician gives rights back.
+    GiveBack(Rights),
+    /// Answered at once with [`ToViewer::Pong`]: measures the round trip.
+    Ping {
+        /// Comes back as it was.
+        nonce: u32,
+    },
+    /// How the picture arrives, about once a second; the host's encoder listens to it.
+    Arrival(Arrival),
+    /// A combination that the browser or the technician's own system would catch.
+    Press(SpecialKeys),
+    /// The technician ends the session.
+    End,
+}
+
+/// What the viewer sees of the video stream, counted since the last such message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Frames decoded.
+    pub frames_decoded: u16,
+    /// Frames that came and were not shown.
+    pub frames_dropped: u16,
+    /// Packets lost.
+    pub packets_lost: u16,
+    /// Mean time that a frame waited in the jitter buffer, in milliseconds.
+    pub jitter_buffer_ms: u16,
+}
+
+/// A combination of keys, sent as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpecialKeys {
+    /// Ctrl+Alt+Del.
+    CtrlAltDel,
+    /// Alt+Tab.
+    AltTab,
+    /// Alt+F4.
+    AltF4,
+    /// The Windows or Super key.
+    Meta,
+    /// Ctrl+Shift+Escape.
+    CtrlShiftEscape,
+    /// Print screen.
+    PrintScreen,
+}
+
+/// From the host to the viewer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToViewer {
+    /// First of all.
+    Hello(Hello),
+    /// The rights that hold now, and those that the customer is being asked about. Sent at every change.
+    Rights {
+        /// What holds.
+        held: Rights,
+        /// What the customer has been asked.
+        asked: Rights,
+    },
+    /// The customer said no.
+    Refused(Right),
+    /// The picture's size and monitors; sent with the first right to see, and at every change.
+    Layout(Layout),
+    /// Something that the technician should read.
+    Notice(Notice),
+    /// Answer to [`ToHost::Ping`].
+    Pong {
+        /// As it came.
+        nonce: u32,
+    },
+    /// The session is over.
+    End(CloseReason),
+    /// The input was not carried out; said once for each reason until it changes.
+    InputIgnored(InputProblem),
+}
+
+/// What the technician should know about the customer's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// It runs without a person and gives rights by its command line: for tests only.
+    Headless,
+    /// The screen can't be captured just now (locked, switched off, another user's).
+    ScreenUnavailable,
+    /// The screen is there again.
+    ScreenAvailable,
+}
+
+/// Why input was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InputProblem {
+    /// The right to control does not hold.
+    NoControl,
+    /// This system has no such key, or can't type this text.
+    Unsupported,
+    /// The system refused.
+    Failed,
+}
+
+impl Message for ToHost {
+    const MAX: usize = 256;
+}
+
+impl Message for ToViewer {
+    const MAX: usize = 4 * 1024;
+
+    fn check(&self) -> Result<(), WireError> {
+        match self {
+            Self::Layout(layout) => layout.check(),
+            _ => Ok(()),
+        }
+    }
+}
