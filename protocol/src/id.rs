@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 /// Names one session in logs, addresses of pages and messages. It is no secret and opens nothing by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SessionId(Uuid);
+pub struct SessionId(#[serde(with = "uuid::serde::simple")] Uuid);
 
 impl SessionId {
     /// Wraps a random (version 4) UUID that the caller drew.
