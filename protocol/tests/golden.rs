@@ -39,13 +39,13 @@ fn golden(name: &str, found: &str) {
 struct Table(String);
 
 impl Table {
-    fn add<M>(&mut self, channel: Channel, message: M)
+    fn add<M>(&mut self, channel: Channel, message: &M)
     where
         M: Message + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
     {
-        let bytes = encode(&message).unwrap();
+        let bytes = encode(message).unwrap();
         assert!(bytes.len() <= M::MAX && M::MAX <= Channel::MAX_MESSAGE);
-        assert_eq!(decode::<M>(&bytes).as_ref(), Ok(&message));
+        assert_eq!(decode::<M>(&bytes).as_ref(), Ok(message));
         self.line(channel, &format!("{message:?}"), &bytes);
     }
 
@@ -90,7 +90,7 @@ fn control(table: &mut Table) {
         ToHost::Press(SpecialKeys::PrintScreen),
         ToHost::End,
     ] {
-        table.add(Channel::Control, message);
+        table.add(Channel::Control, &message);
     }
     let monitor = Monitor {
         id: 0,
@@ -116,28 +116,28 @@ fn control(table: &mut Table) {
         ToViewer::InputIgnored(InputProblem::Unsupported),
         ToViewer::InputIgnored(InputProblem::Failed),
     ] {
-        table.add(Channel::Control, message);
+        table.add(Channel::Control, &message);
     }
     for reason in CloseReason::ALL {
-        table.add(Channel::Control, ToViewer::End(reason));
+        table.add(Channel::Control, &ToViewer::End(reason));
     }
 }
 
 fn input(table: &mut Table) {
     let far = PointerMove { sequence: u32::MAX, x: 16_383, y: 16_383 };
     assert!(encode(&far).unwrap().len() <= 16, "a pointer move fits into 16 bytes");
-    table.add(Channel::Pointer, PointerMove { sequence: 7, x: 640, y: 360 });
-    table.add(Channel::Pointer, far);
+    table.add(Channel::Pointer, &PointerMove { sequence: 7, x: 640, y: 360 });
+    table.add(Channel::Pointer, &far);
     for button in [Button::Primary, Button::Middle, Button::Secondary, Button::Back, Button::Forward] {
-        table.add(Channel::Input, InputEvent::Button { button, pressed: true, x: 640, y: 360 });
+        table.add(Channel::Input, &InputEvent::Button { button, pressed: true, x: 640, y: 360 });
     }
-    table.add(Channel::Input, InputEvent::Wheel { dx: 0, dy: -120 });
-    table.add(Channel::Input, InputEvent::Key { code: KeyCode::KeyQ, key: Some('@'), pressed: true });
-    table.add(Channel::Input, InputEvent::Key { code: KeyCode::ShiftLeft, key: None, pressed: false });
-    table.add(Channel::Input, InputEvent::Text("ß€я😀".into()));
-    table.add(Channel::Input, InputEvent::ReleaseAll);
+    table.add(Channel::Input, &InputEvent::Wheel { dx: 0, dy: -120 });
+    table.add(Channel::Input, &InputEvent::Key { code: KeyCode::KeyQ, key: Some('@'), pressed: true });
+    table.add(Channel::Input, &InputEvent::Key { code: KeyCode::ShiftLeft, key: None, pressed: false });
+    table.add(Channel::Input, &InputEvent::Text("ß€я😀".into()));
+    table.add(Channel::Input, &InputEvent::ReleaseAll);
     for code in KeyCode::ALL {
-        table.add(Channel::Input, InputEvent::Key { code: *code, key: None, pressed: true });
+        table.add(Channel::Input, &InputEvent::Key { code: *code, key: None, pressed: true });
     }
 }
 
@@ -150,22 +150,22 @@ fn cursor_and_chat(table: &mut Table) {
         hot_y: 1,
         rgba: vec![255, 0, 0, 255, 0, 0, 0, 0],
     };
-    table.add(Channel::Cursor, CursorMessage::Shape(shape));
-    table.add(Channel::Cursor, CursorMessage::Again { serial: 1 });
-    table.add(Channel::Cursor, CursorMessage::Hidden);
-    table.add(Channel::Cursor, CursorMessage::At { x: 640, y: 360 });
+    table.add(Channel::Cursor, &CursorMessage::Shape(shape));
+    table.add(Channel::Cursor, &CursorMessage::Again { serial: 1 });
+    table.add(Channel::Cursor, &CursorMessage::Hidden);
+    table.add(Channel::Cursor, &CursorMessage::At { x: 640, y: 360 });
     let line = ChatMessage::Line { number: 1, written_at_ms: 1_800_000_000_000, text: "Grüß Gott".into() };
-    table.add(Channel::Chat, line);
-    table.add(Channel::Chat, ChatMessage::Seen { number: 1 });
+    table.add(Channel::Chat, &line);
+    table.add(Channel::Chat, &ChatMessage::Seen { number: 1 });
 }
 
 fn files(table: &mut Table) {
     let id = TransferId { sender: Seat::Host, number: 2 };
-    table.add(Channel::Files, FileMessage::Offer { id, name: "Übersicht.pdf".into(), size: 20_000_000 });
-    table.add(Channel::Files, FileMessage::Accept { id, offset: 0 });
-    table.add(Channel::Files, FileMessage::Progress { id, received: 262_144 });
-    table.add(Channel::Files, FileMessage::Complete { id, sha256: Sha256([0xab; 32]) });
-    table.add(Channel::Files, FileMessage::Saved { id, name: "Übersicht (1).pdf".into() });
+    table.add(Channel::Files, &FileMessage::Offer { id, name: "Übersicht.pdf".into(), size: 20_000_000 });
+    table.add(Channel::Files, &FileMessage::Accept { id, offset: 0 });
+    table.add(Channel::Files, &FileMessage::Progress { id, received: 262_144 });
+    table.add(Channel::Files, &FileMessage::Complete { id, sha256: Sha256([0xab; 32]) });
+    table.add(Channel::Files, &FileMessage::Saved { id, name: "Übersicht (1).pdf".into() });
     for problem in [
         FileProblem::Refused,
         FileProblem::Cancelled,
@@ -179,9 +179,9 @@ fn files(table: &mut Table) {
         FileProblem::Protocol,
         FileProblem::ConnectionLost,
     ] {
-        table.add(Channel::Files, FileMessage::Stop { id, problem });
+        table.add(Channel::Files, &FileMessage::Stop { id, problem });
     }
-    table.add(Channel::Files, FileMessage::Wanted);
+    table.add(Channel::Files, &FileMessage::Wanted);
     let chunk =
         FileChunk { id: TransferId { sender: Seat::Viewer, number: 1 }, offset: 61_440, data: &[1, 2, 3] };
     let bytes = encode(&chunk).unwrap();
