@@ -1,0 +1,109 @@
+//! The command line of `cargo xtask`; its help is the manual.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds, tests, measures and shows Nearhand.
+///
+/// Every command first looks for what it needs. On Debian and as root it installs what is missing;
+/// elsewhere it prints the one command to type and stops. All builds share one folder: $CARGO_TARGET_DIR, or target/.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Install what builds and browser tests need
+    ///
+    /// Looks for the compiler's WASM library, a C++ compiler and NASM, browsers with their drivers, and a
+    /// virtual X server with a few programs. What is missing is installed with apt-get when root on Debian;
+    /// otherwise the command to type is printed and the exit status is 1. The other commands do the same for
+    /// the part that they need.
+    #[command(after_long_help = "Environment:\n  \
+        NEARHAND_WASM_TOOLCHAIN=debian  build the WASM library with Debian's rustc-web, without asking rustup first")]
+    Setup,
+
+    /// Build the session page: WASM, its JavaScript glue, optimised, with its sizes
+    ///
+    /// The result is in target/viewer/, which the server embeds. Does nothing when nothing changed.
+    /// Without npm the module is left unoptimised, which is said.
+    Viewer,
+
+    /// Run all tests: those of the crates, then the stories in real browsers
+    ///
+    /// The last line is `N passed, N failed`, the sum over everything.
+    Test {
+        /// Run only the crates' tests whose name contains this, and no story (for one story: `cargo xtask story NAME`)
+        filter: Option<String>,
+    },
+
+    /// Run one story in a real browser with the real server and host
+    ///
+    /// Screenshots are written to target/screenshots/. The last line is `N passed, N failed`.
+    Story {
+        /// The story's name, such as main-job, or `all`
+        name: String,
+    },
+
+    /// Measure: latency, frames, encoder, connect, files, sizes
+    Bench {
+        /// Write the rows as JSON to this file, too
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+
+    /// Show the main job: start server and host on a virtual screen and print the URL to open
+    ///
+    /// The screen is an Xvfb of 1280x800 with a terminal, a clock and a calculator, so that nothing of this
+    /// machine is shown. Ctrl-C ends everything that was started.
+    Demo(DemoOptions),
+
+    /// What must hold before a change goes in: format, lints, docs, licences, sizes, all tests
+    ///
+    /// Prints the time of each step. The last line is `N passed, N failed`; a failed step counts as one failure.
+    Ci,
+
+    /// Build the programs as they are shipped, with SHA-256 sums, into target/dist/
+    Dist,
+
+    /// Run the fuzz targets of protocol/fuzz with the nightly compiler
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// Only this target
+        target: Option<String>,
+    },
+
+    /// Check licences, sources and banned crates of every dependency against deny.toml
+    ///
+    /// Uses cargo-deny where it is installed, with security advisories if their database can be reached.
+    /// Otherwise checks the same rules from `cargo metadata`, without advisories, and says so.
+    #[command(visible_alias = "deny")]
+    Licences,
+}
+
+/// Options of `cargo xtask demo`.
+#[derive(Args)]
+pub(crate) struct DemoOptions {
+    /// The server's port
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// The server's address; others than loopback let the network reach the demo
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// Share this X display, such as :0, instead of a virtual one: whoever has the URL sees and controls it
+    #[arg(long, value_name = ":N", conflicts_with = "virtual_screen")]
+    pub(crate) display: Option<String>,
+    /// Share a virtual screen (the default)
+    #[arg(long = "virtual")]
+    pub(crate) virtual_screen: bool,
+    /// End with status 0 as soon as the host is connected
+    #[arg(long)]
+    pub(crate) check: bool,
+}
