@@ -1,1 +1,45 @@
-//! Under construction.
+//! The customer's desktop: what is on it, and acting on it. The only home of operating-system libraries.
+//!
+//! [`open`] gives two independent halves, each made for a thread of its own: [`Capture`] waits for changes and reads
+//! pixels, [`Injector`] moves the pointer and types. No pixel is read and nothing is injected without a live grant of
+//! `nearhand_protocol::grant`; letting go of keys and buttons needs none.
+//!
+//! One folder for each system: `x11`, and [`fake`] for tests. Places that are kept for later: `wayland`, `windows` and
+//! `macos` beside them; the input of the person at the machine itself (`local_input`), which will pause the
+//! technician's; and capture of a single window, which will be another implementation of [`Capture`].
+
+mod capture;
+mod damage;
+mod error;
+pub mod fake;
+mod inject;
+#[cfg(target_os = "linux")]
+mod x11;
+
+pub use capture::{Capture, CursorSource, Displays, Event, Frame, Rect, Waker};
+pub use damage::{MAX_RECTS, merge};
+pub use error::Error;
+pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
+
+/// A desktop that can be shown and controlled.
+#[derive(Debug)]
+pub struct Desktop {
+    /// Its pixels, cursor and monitors.
+    pub capture: Box<dyn Capture>,
+    /// Its pointer and keyboard.
+    pub injector: Injector,
+}
+
+/// Opens the desktop of the person who runs this program.
+///
+/// `display` names an X server as `$DISPLAY` does; `None` takes `$DISPLAY` itself. The error says in one sentence what
+/// is missing and what to do.
+pub fn open(display: Option<&str>) -> Result<Desktop, Error> {
+    #[cfg(target_os = "linux")]
+    return x11::open(display);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = display;
+        Err(Error::NoBackend)
+    }
+}

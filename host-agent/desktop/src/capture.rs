@@ -1,0 +1,140 @@
+//! Seeing: frames, the cursor, the monitors, and waiting for any of them to change.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::cursor::CursorShape;
+use nearhand_protocol::display::Layout;
+use nearhand_protocol::grant::ViewGrant;
+
+use crate::Error;
+
+/// A rectangle of pixels of the picture, from its top left corner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// Left edge.
+    pub x: u32,
+    /// Top edge.
+    pub y: u32,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Rect {
+    /// A rectangle by its corner and size.
+    pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Self {
+        Self { x, y, width, height }
+    }
+
+    /// Pixels in it.
+    pub const fn area(&self) -> u64 {
+        self.width as u64 * self.height as u64
+    }
+
+    /// The smallest rectangle around both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = (self.x + self.width).max(other.x + other.width);
+        let bottom = (self.y + self.height).max(other.y + other.height);
+        Self::new(x, y, right - x, bottom - y)
+    }
+
+    /// What of it lies within a picture of this size.
+    pub fn clip(&self, width: u32, height: u32) -> Option<Self> {
+        let (right, bottom) =
+            (self.x.saturating_add(self.width).min(width), self.y.saturating_add(self.height).min(height));
+        (self.x < right && self.y < bottom)
+            .then(|| Self::new(self.x, self.y, right - self.x, bottom - self.y))
+    }
+}
+
+/// Something that changed on the desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Event {
+    /// The picture has another size, or its monitors are arranged otherwise: see [`Displays::layout`]. The next frame
+    /// is damaged everywhere.
+    Resized,
+    /// The cursor looks otherwise: see [`CursorSource::cursor`].
+    Cursor,
+    /// The pointer moved, by whomever: see [`CursorSource::pointer`]. At most 60 times a second.
+    Pointer,
+    /// Pixels changed: see [`Capture::grab`]. Said once; said again only after a grab took the damage away, so that
+    /// a host whose line is full sleeps.
+    Damage,
+}
+
+/// What the picture is made of.
+pub trait Displays {
+    /// The picture's size and the monitors in it, as of the last [`Event::Resized`].
+    fn layout(&self) -> &Layout;
+}
+
+/// The cursor, which is not part of the picture: the technician's browser draws it.
+pub trait CursorSource {
+    /// How the cursor looks; `None` while it is hidden. The serial number is the same for the same shape.
+    fn cursor(&mut self, grant: &ViewGrant) -> Result<Option<CursorShape>, Error>;
+
+    /// Where it is, in pixels of the picture.
+    fn pointer(&mut self, grant: &ViewGrant) -> Result<(u16, u16), Error>;
+}
+
+/// The picture of the desktop, and what happens to it. Calls block: keep it on a thread of its own.
+///
+/// An implementation for a single window instead of the screen will be another one of this trait.
+pub trait Capture: Displays + CursorSource + Send + fmt::Debug {
+    /// Waits until something changes, for `timeout` at most (`None`: without end), and says what.
+    ///
+    /// `None` means that the time is up or a [`Waker`] called. Nothing runs while nothing changes. What happened before
+    /// the call is not lost, and the same happening is said once.
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, Error>;
+
+    /// Reads what changed since the last grab into the persistent picture; the first grab reads everything.
+    ///
+    /// Fails with [`Error::Revoked`] without reading anything when the grant is dead.
+    fn grab(&mut self, grant: &ViewGrant) -> Result<Frame<'_>, Error>;
+
+    /// Ends a [`wait`](Self::wait) from another thread.
+    fn waker(&self) -> Waker;
+}
+
+/// The picture as of one grab.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Bytes from one row to the next.
+    pub stride: usize,
+    /// The whole picture: blue, green, red and a byte without meaning for each pixel, rows from the top.
+    pub pixels: &'a [u8],
+    /// What changed since the last grab: at most [`MAX_RECTS`](crate::MAX_RECTS) rectangles within the picture.
+    pub damage: &'a [Rect],
+    /// When the pixels were read.
+    pub captured_at: Instant,
+}
+
+/// Ends a [`Capture::wait`] from another thread; kept as long as one likes.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Makes the wait that runs now, or else the next one, return.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waker")
+    }
+}

@@ -1,0 +1,94 @@
+//! X11: pixels by MIT-SHM where XDAMAGE says, the cursor by XFIXES, input by XTEST and XKB.
+
+mod capture;
+mod cursor;
+mod displays;
+mod inject;
+mod keycode;
+mod keymap;
+mod pixels;
+
+use x11rb::connection::{Connection, RequestConnection};
+use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
+use x11rb::protocol::xproto::{Screen, Window};
+use x11rb::rust_connection::RustConnection;
+
+use crate::{Desktop, Error, Injector};
+
+/// Capture and injection each get a connection of their own, so that neither waits for the other.
+pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
+    let capture = capture::X11Capture::new(Server::connect(display)?)?;
+    let inject = inject::X11Inject::new(Server::connect(display)?)?;
+    Ok(Desktop { capture: Box::new(capture), injector: Injector::new(Box::new(inject)) })
+}
+
+/// One connection to an X server and the screen that it is about.
+#[derive(Debug)]
+struct Server {
+    conn: RustConnection,
+    screen: usize,
+    display: String,
+}
+
+impl Server {
+    fn connect(display: Option<&str>) -> Result<Self, Error> {
+        let named = display.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok());
+        let Some(display) = named.filter(|name| !name.is_empty()) else { return Err(Error::NoDisplay) };
+        match RustConnection::connect(Some(&display)) {
+            Ok((conn, screen)) => Ok(Self { conn, screen, display }),
+            Err(error) => {
+                let reason = match error {
+                    ConnectError::SetupAuthenticate(refusal) => {
+                        String::from_utf8_lossy(&refusal.reason).trim().to_owned()
+                    }
+                    ConnectError::SetupFailed(refusal) => {
+                        String::from_utf8_lossy(&refusal.reason).trim().to_owned()
+                    }
+                    other => other.to_string(),
+                };
+                Err(Error::NoServer { display, reason })
+            }
+        }
+    }
+
+    fn screen(&self) -> &Screen {
+        &self.conn.setup().roots[self.screen]
+    }
+
+    fn root(&self) -> Window {
+        self.screen().root
+    }
+
+    /// Fails with a sentence when the server lacks the extension.
+    fn require(&self, extension: &'static str) -> Result<(), Error> {
+        if self.has(extension)? {
+            Ok(())
+        } else {
+            Err(Error::NoExtension { display: self.display.clone(), extension })
+        }
+    }
+
+    fn has(&self, extension: &'static str) -> Result<bool, Error> {
+        Ok(self.conn.extension_information(extension)?.is_some())
+    }
+}
+
+impl From<ConnectionError> for Error {
+    fn from(error: ConnectionError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+impl From<ReplyOrIdError> for Error {
+    fn from(error: ReplyOrIdError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+/// Tells a broken connection from a request that the server refused.
+fn reply_error(what: &'static str) -> impl FnOnce(ReplyError) -> Error {
+    move |error| match error {
+        ReplyError::ConnectionError(error) => error.into(),
+        ReplyError::X11Error(error) => Error::Refused { what, reason: format!("{:?}", error.error_kind) },
+    }
+}
