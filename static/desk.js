@@ -1,0 +1,382 @@
+// The technician's desk: makes sessions, shows them live, leads into them.
+// The last three digits of a code are drawn here and kept in this tab's sessionStorage; no request carries them.
+import { NAMEPLATE_DIGITS, drawSecret, grouped } from "./code.js";
+import { ago, countdown } from "./duration.js";
+import { copyOnClick, element, toast } from "./element.js";
+
+const byId = (id) => document.getElementById(id);
+const list = byId("sessions");
+const newSession = byId("new-session");
+
+/** The cards on the page, by session. */
+const cards = new Map();
+/** Sessions that are being made: the list waits for them, or a new card would stand there without its secret. */
+let making = 0;
+let postponed = null;
+
+// Secrets -----------------------------------------------------------------------------------------------------------
+
+const secretKey = (session) => `nearhand.secret.${session}`;
+
+function secretOf(session) {
+  const kept = sessionStorage.getItem(secretKey(session));
+  return kept !== null && /^\d{3}$/.test(kept) ? kept : null;
+}
+
+// The server -----------------------------------------------------------------------------------------------------------
+
+/** Why a request failed, in words for the technician. */
+class Refusal extends Error {}
+
+async function request(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15_000), ...options });
+  } catch {
+    throw new Refusal("The server can’t be reached. Check your connection, then try again.");
+  }
+  if (response.status === 401) {
+    location.assign("/sign-in?next=/desk");
+    throw new Refusal("You are signed out.");
+  }
+  if (!response.ok) {
+    const answer = await response.json().catch(() => ({}));
+    throw new Refusal(answer.message ? sentence(answer.message) : `The server refused (${response.status}). Try again.`);
+  }
+  return response;
+}
+
+function sentence(text) {
+  const trimmed = text.trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
+}
+
+function showFailure(words) {
+  byId("failed").hidden = words === "";
+  byId("failed-text").textContent = words;
+}
+
+newSession.addEventListener("click", async () => {
+  if (newSession.getAttribute("aria-busy") === "true") return;
+  newSession.setAttribute("aria-busy", "true");
+  making += 1;
+  let made = null;
+  try {
+    made = await (await request("/api/sessions", { method: "POST" })).json();
+    sessionStorage.setItem(secretKey(made.session), drawSecret());
+    showFailure("");
+  } catch (error) {
+    showFailure(error instanceof Refusal ? error.message : "The session couldn’t be made. Try again.");
+  }
+  making -= 1;
+  newSession.removeAttribute("aria-busy");
+  if (postponed !== null) showSessions(postponed);
+  if (made !== null) welcome(made);
+});
+
+/** Puts a new session on top, and the focus on it: the next thing to do is to read its code out. */
+function welcome(made) {
+  if (!cards.has(made.session)) {
+    const fresh = { state: "waiting", host: null, held: 0, headless: false, age_s: 0, ...made };
+    showSessions([fresh, ...[...cards.values()].map((card) => card.session)]);
+  }
+  const card = cards.get(made.session);
+  card.root.focus({ preventScroll: true });
+  card.root.scrollIntoView({ block: "nearest" });
+  say(`New session. The code is ${spoken(made.nameplate + secretOf(made.session))}.`);
+}
+
+/** Digits one by one, with a pause after each three, for a screen reader. */
+function spoken(digits) {
+  return grouped(digits).split(" ").map((group) => group.split("").join(" ")).join(", ");
+}
+
+function say(words) {
+  byId("said").textContent = words;
+}
+
+// One card ---------------------------------------------------------------------------------------------------------------
+
+const STATES = {
+  waiting: { words: "Waiting for customer", kind: "info" },
+  connecting: { words: "Connecting", kind: "accent" },
+  active: { words: "Active", kind: "success" },
+  interrupted: { words: "Interrupted", kind: "warning" },
+};
+const EXPIRED = { words: "Code expired", kind: "" };
+const RIGHTS = ["sees the screen", "uses mouse and keyboard", "sends files", "receives files"];
+
+/** A session on the page. It is changed in place: nothing jumps, and the focus stays where it is. */
+class Card {
+  constructor(session) {
+    this.root = byId("session-card").content.firstElementChild.cloneNode(true);
+    this.update(session);
+    copyOnClick(this.part("copy-code"), () => grouped(this.digits()), "Code");
+    copyOnClick(this.part("copy-link"), () => `${location.origin}/#${this.digits()}`, "Link");
+    this.part("end").addEventListener("click", () => this.end());
+  }
+
+  part(name) {
+    return this.root.querySelector(`.${name}`);
+  }
+
+  digits() {
+    return this.session.nameplate + (secretOf(this.session.session) ?? "");
+  }
+
+  update(session) {
+    this.session = session;
+    this.made = Date.now() - session.age_s * 1000;
+    this.deadline = Date.now() + session.code_valid_s * 1000;
+    const { state, host } = session;
+    this.waiting = state === "waiting" && host === null;
+
+    this.part("headless").hidden = !(session.headless || host?.headless);
+    this.part("part-code").hidden = !this.waiting;
+    this.part("part-host").hidden = this.waiting;
+    this.root.classList.toggle("ready", host !== null && state !== "interrupted");
+    if (this.waiting) this.showCode();
+    else this.showHost();
+
+    const secret = secretOf(session.session);
+    this.part("open").href = `/session/${session.session}${secret === null ? "" : `#${secret}`}`;
+    this.part("open").classList.toggle("primary", host !== null || secret !== null);
+    this.tick();
+  }
+
+  showCode() {
+    const { nameplate, session } = this.session;
+    const secret = secretOf(session);
+    const code = this.part("code-display");
+    const shown = `${grouped(nameplate)} ${secret ?? "•••"}`;
+    if (code.dataset.shown !== shown) {
+      code.dataset.shown = shown;
+      const groups = shown.split(" ").map((group) => element("span", { class: group === "•••" ? "unknown" : null }, group));
+      code.replaceChildren(...groups);
+      code.setAttribute("aria-label", secret === null ? `Code ${spoken(nameplate)}, the last three digits are not known here` : `Code ${spoken(nameplate + secret)}`);
+    }
+    this.part("copy-code").hidden = secret === null;
+    this.part("copy-link").hidden = secret === null;
+    const tell = secret === null
+      ? ["Only the tab that made this session knows the last three digits. Use that tab, or make a new session."]
+      : ["Say: ", element("q", {}, "Go to ", element("strong", {}, location.host), ", and type this code.")];
+    this.part("tell").replaceChildren(...tell);
+  }
+
+  showHost() {
+    const { host, held, state } = this.session;
+    this.part("copy-link").hidden = true;
+    this.part("machine").textContent = host?.machine || (host ? "Customer’s computer" : "Customer is away");
+    this.part("system").textContent = host?.system || "";
+    const rights = RIGHTS.filter((_, bit) => held & (1 << bit));
+    let words = "Nothing is allowed yet.";
+    if (state === "interrupted") words = "The connection broke. It comes back by itself if it can.";
+    else if (rights.length > 0) words = `Allowed: you ${rights.join(", ")}.`.replace("you sees the screen", "you see the screen");
+    else if (state === "connecting") words = "The customer has arrived. Open the session to go on.";
+    this.part("rights").textContent = words;
+  }
+
+  /** What changes by time alone; called each second. */
+  tick() {
+    const left = (this.deadline - Date.now()) / 1000;
+    const expired = this.waiting && left <= 0;
+    this.root.classList.toggle("expired", expired);
+    const { words, kind } = expired ? EXPIRED : (STATES[this.session.state] ?? { words: this.session.state, kind: "" });
+    const state = this.part("state");
+    if (state.textContent !== words) {
+      state.className = `badge dot state ${kind}`;
+      state.textContent = words;
+    }
+    setText(this.part("age"), ago((Date.now() - this.made) / 1000));
+    if (!this.waiting) return;
+    this.part("validity").classList.toggle("soon", !expired && left < 60);
+    setText(this.part("validity-text"), expired ? "This code can’t be used any more. Make a new session." : `Valid for ${countdown(left)}`);
+    for (const button of [this.part("copy-code"), this.part("copy-link")]) button.disabled = expired;
+  }
+
+  async end() {
+    const text = this.waiting
+      ? "Nobody has used its code yet. The code stops working."
+      : "You no longer see the customer’s screen, and everything they allowed ends.";
+    if (!(await confirmEnd(text))) return;
+    try {
+      await request(`/api/sessions/${this.session.session}`, { method: "DELETE" });
+    } catch (error) {
+      // Somebody else ended it in the meantime: that is what was wanted.
+      toast(error instanceof Refusal ? error.message : "The session couldn’t be ended. Try again.", { kind: "danger", name: "triangle-alert" });
+      poll().catch(() => {});
+      return;
+    }
+    forget(this.session.session);
+    arrange();
+    newSession.focus();
+    toast("Session ended", { name: "check" });
+  }
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function confirmEnd(text) {
+  const dialog = byId("end-dialog");
+  byId("end-text").textContent = text;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true });
+  });
+}
+
+// The list ---------------------------------------------------------------------------------------------------------------
+
+function showSessions(sessions) {
+  if (making > 0) {
+    postponed = sessions;
+    return;
+  }
+  postponed = null;
+  const present = new Set(sessions.map((session) => session.session));
+  for (const session of [...cards.keys()]) if (!present.has(session)) forget(session);
+  for (const session of sessions) {
+    const card = cards.get(session.session);
+    if (card === undefined) {
+      cards.set(session.session, new Card(session));
+    } else {
+      const arrived = card.session.host === null && session.host !== null && card.session.state === "waiting";
+      card.update(session);
+      if (arrived) announce(session);
+    }
+  }
+  arrange();
+}
+
+function forget(session) {
+  cards.get(session)?.root.remove();
+  cards.delete(session);
+  sessionStorage.removeItem(secretKey(session));
+}
+
+/** Newest first. Only cards at a wrong place are moved: moving one takes its focus away. */
+function arrange() {
+  const sorted = [...cards.values()].sort((a, b) => a.session.age_s - b.session.age_s);
+  sorted.forEach((card, place) => {
+    if (list.children[place] !== card.root) list.insertBefore(card.root, list.children[place] ?? null);
+  });
+  list.hidden = cards.size === 0;
+  byId("empty").hidden = cards.size > 0;
+}
+
+function showTechnician(technician) {
+  setText(byId("organisation"), technician?.organisation ?? "");
+  setText(byId("technician"), technician?.name ?? "");
+}
+
+setInterval(() => cards.forEach((card) => card.tick()), 1000);
+for (const each of document.querySelectorAll(".this-host")) each.textContent = location.host;
+
+// News from the server -----------------------------------------------------------------------------------------------------
+
+function receive(answer) {
+  showTechnician(answer.technician);
+  showSessions(answer.sessions);
+}
+
+async function poll() {
+  receive(await (await request("/api/sessions")).json());
+}
+
+/** Follows the server's events; ends when they break off, or when none comes within 5 s (a proxy that holds them back). */
+function stream() {
+  return new Promise((resolve) => {
+    const events = new EventSource("/api/sessions/events");
+    const stop = () => {
+      clearTimeout(silence);
+      events.close();
+      resolve();
+    };
+    const silence = setTimeout(stop, 5000);
+    events.addEventListener("sessions", (event) => {
+      clearTimeout(silence);
+      showLive(true);
+      receive(JSON.parse(event.data));
+    });
+    events.addEventListener("error", stop);
+  });
+}
+
+/** Follows for as long as the page lives: events, and between two attempts one question, so that nothing is stale. */
+async function follow() {
+  for (let failures = 0; ; ) {
+    await stream();
+    try {
+      await poll();
+      failures = 0;
+    } catch {
+      failures += 1;
+      showLive(false);
+    }
+    const longest = Math.min(1000 * 2 ** failures, 15_000);
+    await new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
+  }
+}
+
+function showLive(live) {
+  const badge = byId("live");
+  setText(badge, live ? "Live" : "Reconnecting…");
+  badge.className = `badge dot ${live ? "success" : "warning"}`;
+}
+
+// A laptop that was asleep shows what holds now, at once.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") poll().catch(() => {});
+});
+
+follow();
+
+// A customer arrives ----------------------------------------------------------------------------------------------------------
+
+const title = document.title;
+
+function announce(session) {
+  const from = session.host.machine ? ` (${session.host.machine})` : "";
+  say(`Your customer has arrived${from}.`);
+  if (document.visibilityState === "visible" && document.hasFocus()) {
+    toast(`Your customer has arrived${from}`, { name: "monitor-check" });
+    return;
+  }
+  document.title = `● Customer arrived · ${title}`;
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  // Neither code nor session in it: the system may show it on a locked screen and keep it.
+  const shown = new Notification("Your customer has arrived", { body: "Open the session to go on.", icon: "/static/logo.svg", tag: session.session });
+  shown.addEventListener("click", () => {
+    window.focus();
+    cards.get(session.session)?.root.focus();
+    shown.close();
+  });
+}
+
+window.addEventListener("focus", () => {
+  document.title = title;
+});
+
+const notify = byId("notify");
+notify.hidden = !("Notification" in window) || !window.isSecureContext || Notification.permission !== "default";
+notify.addEventListener("click", async () => {
+  const answer = await Notification.requestPermission();
+  notify.hidden = answer !== "default";
+  if (answer === "granted") toast("You will be told when a customer arrives", { name: "bell" });
+});
+
+// Signing out -----------------------------------------------------------------------------------------------------------------
+
+byId("sign-out").addEventListener("click", async () => {
+  // A redirect is an answer too, and need not be followed.
+  const answer = await fetch("/sign-out", { method: "POST", redirect: "manual" }).catch(() => null);
+  if (answer === null || answer.status >= 400) {
+    toast("You are still signed in: the server didn’t answer. Try again.", { kind: "danger", name: "triangle-alert" });
+    return;
+  }
+  sessionStorage.clear();
+  location.assign("/sign-in");
+});
