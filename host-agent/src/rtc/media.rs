@@ -1,0 +1,279 @@
+//! The video track: one frame in hand, cut into RTP packets and let out in small bursts.
+
+use super::codec::{CLOCK_RATE, PLAYOUT_DELAY_URI};
+use super::stats::Shared;
+use super::{EncodedFrame, FrameError};
+use bytes::Bytes;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::rtp;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::packetizer::Payloader;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use rtc::shared::marshal::MarshalSize;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::rtp_transceiver::RtpSender;
+
+/// Payload bytes per packet: with RTP header, extensions, SRTP, UDP and IPv6 it stays below 1,280, IPv6's least MTU.
+const PAYLOAD: usize = 1160;
+/// Packets let out at once, at most; then a pause of [`PAUSE`].
+const BURST: usize = 40;
+const PAUSE: Duration = Duration::from_millis(1);
+/// Minimum and maximum playout delay, 12 bits each, in units of 10 ms: show at once.
+const PLAYOUT_DELAY_ZERO: [u8; 3] = [0; 3];
+
+/// The sending end of the track, shared by [`Peer`](super::Peer) and its sending task.
+pub(super) struct Video {
+    frames: mpsc::Sender<EncodedFrame>,
+    /// A frame is in hand.
+    busy: AtomicBool,
+    /// Packets per burst.
+    burst: AtomicU32,
+    /// What the last negotiation settled.
+    negotiated: Mutex<Option<Negotiated>>,
+    shared: Arc<Shared>,
+    keyframe: Arc<Notify>,
+}
+
+/// How packets of this track are marked.
+#[derive(Clone)]
+struct Negotiated {
+    track: Arc<TrackLocalStaticRTP>,
+    payload_type: u8,
+    playout_delay_id: Option<u8>,
+}
+
+impl Video {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        keyframe: Arc<Notify>,
+    ) -> (Arc<Self>, mpsc::Receiver<EncodedFrame>) {
+        let (frames, receiver) = mpsc::channel(1);
+        let video = Self {
+            frames,
+            busy: AtomicBool::new(false),
+            burst: AtomicU32::new(BURST as u32),
+            negotiated: Mutex::new(None),
+            shared,
+            keyframe,
+        };
+        (Arc::new(video), receiver)
+    }
+
+    /// Reads what was negotiated for the track; to be called after every answer.
+    pub(super) async fn negotiated(&self, track: &Arc<TrackLocalStaticRTP>, sender: &dyn RtpSender) {
+        let negotiated = sender.get_parameters().await.ok().and_then(|parameters| {
+            let parameters = parameters.rtp_parameters;
+            Some(Negotiated {
+                track: track.clone(),
+                payload_type: parameters.codecs.first()?.payload_type,
+                playout_delay_id: parameters
+                    .header_extensions
+                    .iter()
+                    .find(|extension| extension.uri == PLAYOUT_DELAY_URI)
+                    .and_then(|extension| u8::try_from(extension.id).ok()),
+            })
+        });
+        *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) = negotiated;
+    }
+
+    pub(super) fn can_send(&self) -> bool {
+        self.current().is_some() && !self.busy.load(Ordering::Acquire)
+    }
+
+    pub(super) fn send(&self, frame: EncodedFrame) -> Result<(), FrameError> {
+        if self.current().is_none() {
+            return Err(FrameError::NotNegotiated);
+        }
+        if self.busy.swap(true, Ordering::AcqRel) {
+            return Err(FrameError::Busy);
+        }
+        self.frames.try_send(frame).map_err(|_| FrameError::NotNegotiated)
+    }
+
+    pub(super) fn set_pacing(&self, bits_per_second: Option<u32>) {
+        self.burst.store(packets_per_burst(bits_per_second) as u32, Ordering::Relaxed);
+    }
+
+    fn current(&self) -> Option<Negotiated> {
+        self.negotiated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends frames until the connection ends.
+    pub(super) async fn run(self: Arc<Self>, mut frames: mpsc::Receiver<EncodedFrame>) {
+        let mut packetizer = Packetizer::new(Instant::now(), rand::random(), rand::random());
+        while let Some(frame) = frames.recv().await {
+            if let Some(negotiated) = self.current() {
+                let ssrc = negotiated.track.track().await.ssrcs().next().unwrap_or_default();
+                let packets = packetizer.packets(&frame, &negotiated, ssrc);
+                if self.let_out(packets, &negotiated.track).await.is_ok() {
+                    self.shared.count_frame();
+                } else {
+                    // The rest of the frame is lost, and every frame after it would refer to it.
+                    self.keyframe.notify_one();
+                }
+            }
+            self.shared.set_backlog(0);
+            self.busy.store(false, Ordering::Release);
+        }
+    }
+
+    async fn let_out(
+        &self,
+        packets: Vec<rtp::Packet>,
+        track: &TrackLocalStaticRTP,
+    ) -> webrtc::error::Result<()> {
+        let total = packets.len();
+        let mut in_burst = 0;
+        for (index, packet) in packets.into_iter().enumerate() {
+            if in_burst >= self.burst.load(Ordering::Relaxed) {
+                self.shared.set_backlog(total - index);
+                tokio::time::sleep(PAUSE).await;
+                in_burst = 0;
+            }
+            let size = packet.marshal_size();
+            track.write_rtp(packet).await?;
+            self.shared.count_packet(size);
+            in_burst += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A new track with one stream of this codec.
+pub(super) fn new_track(codec: RTCRtpCodec) -> Arc<TrackLocalStaticRTP> {
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(rand::random()), ..Default::default() },
+        codec,
+        ..Default::default()
+    };
+    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        "screen".to_owned(),
+        "screen-video".to_owned(),
+        "screen".to_owned(),
+        RtpCodecKind::Video,
+        vec![encoding],
+    )))
+}
+
+/// Packets of 1.2 kB per millisecond at this rate, within `1..=BURST`.
+fn packets_per_burst(bits_per_second: Option<u32>) -> usize {
+    bits_per_second.map_or(BURST, |rate| (rate as usize / (8 * 1000 * 1200)).clamp(1, BURST))
+}
+
+/// Cuts frames into packets (RFC 6184, non-interleaved mode).
+struct Packetizer {
+    payloader: H264Payloader,
+    epoch: Instant,
+    first_timestamp: u32,
+    /// Since the epoch, in ticks.
+    last_tick: Option<u64>,
+    sequence_number: u16,
+}
+
+impl Packetizer {
+    fn new(epoch: Instant, first_timestamp: u32, sequence_number: u16) -> Self {
+        Self { payloader: H264Payloader::default(), epoch, first_timestamp, last_tick: None, sequence_number }
+    }
+
+    /// 90 kHz ticks of the capture time; later than that of any frame before, since two frames of one timestamp would
+    /// be one picture to the receiver.
+    fn timestamp(&mut self, captured: Instant) -> u32 {
+        let since = captured.saturating_duration_since(self.epoch);
+        let tick = (since.as_micros() * u128::from(CLOCK_RATE) / 1_000_000) as u64;
+        let tick = self.last_tick.map_or(tick, |last| tick.max(last + 1));
+        self.last_tick = Some(tick);
+        self.first_timestamp.wrapping_add(tick as u32)
+    }
+
+    fn packets(&mut self, frame: &EncodedFrame, negotiated: &Negotiated, ssrc: u32) -> Vec<rtp::Packet> {
+        let timestamp = self.timestamp(frame.captured);
+        let payloads = self.payloader.payload(PAYLOAD, &frame.annex_b).unwrap_or_default();
+        let count = payloads.len();
+        payloads
+            .into_iter()
+            .enumerate()
+            .map(|(index, payload)| {
+                let mut header = rtp::Header {
+                    version: 2,
+                    // The last packet of an access unit (RFC 6184, 5.1).
+                    marker: index + 1 == count,
+                    payload_type: negotiated.payload_type,
+                    sequence_number: self.sequence_number,
+                    timestamp,
+                    ssrc,
+                    ..Default::default()
+                };
+                self.sequence_number = self.sequence_number.wrapping_add(1);
+                if let Some(id) = negotiated.playout_delay_id {
+                    // Refused only for an id that no header format can carry; then the packet goes without.
+                    let _ = header.set_extension(id, Bytes::from_static(&PLAYOUT_DELAY_ZERO));
+                }
+                rtp::Packet { header, payload }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec;
+    use super::*;
+
+    fn negotiated(playout_delay_id: Option<u8>) -> Negotiated {
+        let codec = codec::best_offered(
+            "a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\n",
+        );
+        Negotiated { track: new_track(codec.unwrap()), payload_type: 96, playout_delay_id }
+    }
+
+    fn frame(captured: Instant, slice: usize) -> EncodedFrame {
+        let mut annex_b = vec![0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5, 0, 0, 1, 0x65];
+        annex_b.resize(annex_b.len() + slice, 0xff);
+        EncodedFrame { annex_b: annex_b.into(), captured, keyframe: true }
+    }
+
+    #[test]
+    fn a_keyframe_is_a_stap_a_and_fragments_with_one_marker() {
+        let epoch = Instant::now();
+        let mut packetizer = Packetizer::new(epoch, 1000, u16::MAX);
+        let packets = packetizer.packets(&frame(epoch, 3000), &negotiated(Some(6)), 42);
+        assert_eq!(packets.len(), 4);
+        assert_eq!(packets[0].payload[0] & 0x1f, 24, "STAP-A of SPS and PPS");
+        assert!(packets[1..].iter().all(|packet| packet.payload[0] & 0x1f == 28), "FU-A");
+        let markers: Vec<bool> = packets.iter().map(|packet| packet.header.marker).collect();
+        assert_eq!(markers, [false, false, false, true]);
+        let numbers: Vec<u16> = packets.iter().map(|packet| packet.header.sequence_number).collect();
+        assert_eq!(numbers, [u16::MAX, 0, 1, 2]);
+        for packet in &packets {
+            assert_eq!(packet.header.get_extension(6).as_deref(), Some(&[0u8, 0, 0][..]));
+            assert_eq!((packet.header.timestamp, packet.header.ssrc), (1000, 42));
+            assert!(packet.marshal_size() <= 1200);
+        }
+    }
+
+    #[test]
+    fn timestamps_are_capture_times_and_grow() {
+        let epoch = Instant::now();
+        let mut packetizer = Packetizer::new(epoch, u32::MAX - 10, 0);
+        let at = |ms| epoch + Duration::from_millis(ms);
+        let timestamps: Vec<u32> = [at(0), at(10), at(10), at(5), at(20)]
+            .map(|at| packetizer.timestamp(at).wrapping_add(11))
+            .to_vec();
+        assert_eq!(timestamps, [0, 900, 901, 902, 1800]);
+    }
+
+    #[test]
+    fn pacing_is_bounded() {
+        assert_eq!(packets_per_burst(None), BURST);
+        assert_eq!(packets_per_burst(Some(0)), 1);
+        assert_eq!(packets_per_burst(Some(48_000_000)), 5);
+        assert_eq!(packets_per_burst(Some(u32::MAX)), BURST);
+    }
+}

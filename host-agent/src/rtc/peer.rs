@@ -1,0 +1,260 @@
+//! A connection to a real browser.
+
+use super::channels::{Channels, SCTP_LIMIT};
+use super::estimate::Estimator;
+use super::event::{Candidate, EventSender, Events};
+use super::feedback::{self, FeedbackTap};
+use super::fingerprint::Fingerprint;
+use super::media::{self, Video};
+use super::nack::{self, NackGate};
+use super::stats::{Shared, Stats};
+use super::supervisor::{Handler, Supervisor};
+use super::{EncodedFrame, FrameError, PeerConfig, RtcError, SendError, Transport, codec};
+use async_trait::async_trait;
+use bytes::Bytes;
+use nearhand_protocol::channel::Channel;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{
+    CongestionControlBuilder, NackResponderBuilder, SenderReportBuilder, Slot, TwccSenderBuilder,
+};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use webrtc::error::Error;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+/// Longest session description that is read; a browser's is about 8 kB.
+const MAX_SDP: usize = 128 * 1024;
+/// Longest candidate line that is read.
+const MAX_CANDIDATE: usize = 1024;
+/// Packets kept for retransmission; a power of two.
+const RETRANSMISSION_BUFFER: u16 = 2048;
+
+/// A connection to a browser. Dropping it closes it in the background; [`Transport::close`] waits for that.
+pub struct Peer {
+    connection: Arc<dyn PeerConnection>,
+    channels: Arc<Channels>,
+    video: Arc<Video>,
+    shared: Arc<Shared>,
+    /// One negotiation at a time.
+    negotiation: Mutex<Negotiation>,
+    local_fingerprint: OnceLock<Fingerprint>,
+    remote_fingerprint: Arc<OnceLock<Fingerprint>>,
+    /// Changed or dropped: the supervisor ends.
+    stop: watch::Sender<bool>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What negotiations have brought about.
+#[derive(Default)]
+struct Negotiation {
+    /// Made when the browser first offers to receive H.264 that we send.
+    video: Option<(Arc<TrackLocalStaticRTP>, Arc<dyn RtpSender>)>,
+}
+
+impl Peer {
+    /// Binds the sockets. Nothing is sent before the first offer is accepted, but to STUN and TURN servers.
+    pub async fn new(config: &PeerConfig) -> Result<(Self, Events), RtcError> {
+        let (events, receiver) = EventSender::new();
+        let shared = Arc::new(Shared::default());
+        let (handler, callbacks) = Handler::new();
+
+        let registry = Registry::new()
+            .with(
+                Slot::CongestionControl,
+                CongestionControlBuilder::new(Estimator::new(
+                    shared.clone(),
+                    config.initial_bitrate,
+                    Instant::now(),
+                ))
+                .build(),
+            )
+            .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+            .with(nack::SLOT, NackGate::new(shared.clone()))
+            .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMISSION_BUFFER).build())
+            .with(Slot::SenderReport, SenderReportBuilder::new().build())
+            .with(feedback::SLOT, FeedbackTap::new(shared.clone(), events.keyframe.clone()));
+
+        let settings = SettingEngineBuilder::new()
+            // Resolving a browser's `.local` names needs port 5353, and `build()` fails where that is taken. The
+            // browser finds us by our candidates instead, and becomes a peer-reflexive one.
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+            // A restart is how a changed network is survived: gather anew from the interfaces of that moment.
+            .with_discard_local_candidates_during_ice_restart(true)
+            .build();
+
+        let servers = config.ice_servers.iter().map(|server| RTCIceServer {
+            urls: server.urls.clone(),
+            username: server.username.clone(),
+            credential: server.credential.clone(),
+        });
+        let policy =
+            if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(servers.collect())
+            .with_ice_transport_policy(policy)
+            .build();
+
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(codec::media_engine().map_err(setup)?)
+            .with_setting_engine(settings)
+            .with_interceptor_registry(registry)
+            .with_handler(handler)
+            .with_udp_addrs(config.bind.socket_addrs())
+            .with_data_channel_send_buffer_limit(SCTP_LIMIT)
+            .build()
+            .await
+            .map_err(setup)?;
+        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+
+        let (video, frames) = Video::new(shared.clone(), events.keyframe.clone());
+        let channels = Arc::new(Channels::default());
+        let remote_fingerprint = Arc::new(OnceLock::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(video.clone().run(frames));
+        let supervisor = Supervisor {
+            connection: connection.clone(),
+            channels: channels.clone(),
+            events,
+            shared: shared.clone(),
+            remote_fingerprint: remote_fingerprint.clone(),
+            tasks,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = tokio::spawn(supervisor.run(callbacks, stopped));
+        let peer = Self {
+            connection,
+            channels,
+            video,
+            shared,
+            negotiation: Mutex::default(),
+            local_fingerprint: OnceLock::new(),
+            remote_fingerprint,
+            stop,
+            supervisor: Mutex::new(Some(supervisor)),
+        };
+        Ok((peer, receiver))
+    }
+
+    /// Gives the browser our track as soon as it offers to receive what we send. A browser without H.264 gets none,
+    /// and everything else all the same.
+    async fn add_video(&self, offer: &str, negotiation: &mut Negotiation) -> Result<(), Error> {
+        if negotiation.video.is_none()
+            && let Some(codec) = codec::best_offered(offer)
+        {
+            let track = media::new_track(codec);
+            let sender = self.connection.add_track(track.clone() as Arc<dyn TrackLocal>).await?;
+            negotiation.video = Some((track, sender));
+        }
+        Ok(())
+    }
+
+    async fn negotiate(&self, offer_sdp: &str, negotiation: &mut Negotiation) -> Result<String, Error> {
+        let offer = RTCSessionDescription::offer(offer_sdp.to_owned())?;
+        self.add_video(offer_sdp, negotiation).await?;
+        self.connection.set_remote_description(offer).await?;
+        let answer = self.connection.create_answer(None).await?;
+        self.connection.set_local_description(answer.clone()).await?;
+        if let Some((track, sender)) = &negotiation.video {
+            self.video.negotiated(track, sender.as_ref()).await;
+        }
+        Ok(answer.sdp)
+    }
+}
+
+#[async_trait]
+impl Transport for Peer {
+    async fn accept_offer(&self, offer_sdp: &str) -> Result<String, RtcError> {
+        if offer_sdp.len() > MAX_SDP {
+            return Err(RtcError::Offer(format!("longer than {MAX_SDP} bytes")));
+        }
+        let mut negotiation = self.negotiation.lock().await;
+        let answer = self.negotiate(offer_sdp, &mut negotiation).await.map_err(|error| match error {
+            Error::ErrConnectionClosed => RtcError::Closed,
+            error => RtcError::Offer(kind(&error)),
+        })?;
+        if let Some(fingerprint) = Fingerprint::from_sdp(&answer) {
+            let _ = self.local_fingerprint.set(fingerprint);
+        }
+        Ok(answer)
+    }
+
+    async fn add_remote_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
+        let line = &candidate.candidate;
+        if line.len() > MAX_CANDIDATE {
+            return Err(RtcError::Candidate(format!("longer than {MAX_CANDIDATE} bytes")));
+        }
+        // The end needs no act, and a `.local` name cannot be resolved here: see `MulticastDnsMode` above.
+        if line.is_empty() || line.split(' ').nth(4).is_some_and(|address| address.ends_with(".local")) {
+            return Ok(());
+        }
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_m_line_index,
+            ..Default::default()
+        };
+        self.connection.add_ice_candidate(init).await.map_err(|error| RtcError::Candidate(kind(&error)))
+    }
+
+    fn send(&self, channel: Channel, message: Bytes) -> Result<(), SendError> {
+        self.channels.send(channel, message)
+    }
+
+    fn buffered(&self, channel: Channel) -> usize {
+        self.channels.buffered(channel)
+    }
+
+    fn send_frame(&self, frame: EncodedFrame) -> Result<(), FrameError> {
+        self.video.send(frame)
+    }
+
+    fn can_send_frame(&self) -> bool {
+        self.video.can_send()
+    }
+
+    fn set_pacing(&self, bits_per_second: Option<u32>) {
+        self.video.set_pacing(bits_per_second);
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.snapshot()
+    }
+
+    fn local_fingerprint(&self) -> Option<Fingerprint> {
+        self.local_fingerprint.get().copied()
+    }
+
+    fn remote_fingerprint(&self) -> Option<Fingerprint> {
+        self.remote_fingerprint.get().copied()
+    }
+
+    async fn close(&self) {
+        self.stop.send_replace(true);
+        // Held while waiting, so that a second caller returns only when everything is joined, too.
+        let mut supervisor = self.supervisor.lock().await;
+        if let Some(task) = supervisor.as_mut() {
+            let _ = task.await;
+        }
+        *supervisor = None;
+    }
+}
+
+fn setup(error: Error) -> RtcError {
+    RtcError::Setup(kind(&error))
+}
+
+/// The kind of an error without its text, which may quote SDP, addresses or credentials.
+fn kind(error: &Error) -> String {
+    let text = format!("{error:?}");
+    text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
+}

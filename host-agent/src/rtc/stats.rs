@@ -1,0 +1,129 @@
+//! What is known about the way to the browser, gathered from every part of the connection.
+
+use super::event::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A snapshot. What was not measured yet is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// How packets travel.
+    pub path: Option<Path>,
+    /// Round trip to the browser, by ICE checks; every few seconds.
+    pub round_trip: Option<Duration>,
+    /// Time packets stood in queues on the way, above the least of the last 20 s; with every feedback (about 50 ms).
+    /// The earliest sign of congestion.
+    pub queue_delay: Option<Duration>,
+    /// Part of the packets of the last second that was lost, 0 to 1, by transport-wide feedback, else by receiver
+    /// reports.
+    pub loss: Option<f32>,
+    /// What arrived at the browser during the last second, in bits per second of RTP.
+    pub delivered_bitrate: Option<u32>,
+    /// What Google Congestion Control would send, in bits per second. It does not know that a still screen sends
+    /// little: it climbs by 8 % a second, and only while packets flow.
+    pub estimated_bitrate: Option<u32>,
+    /// The browser's own estimate (REMB), where it sends one.
+    pub remb: Option<u32>,
+    /// Frames handed to the network entirely.
+    pub frames_sent: u64,
+    /// RTP packets sent, without retransmissions.
+    pub packets_sent: u64,
+    /// Their bytes, with RTP headers.
+    pub bytes_sent: u64,
+    /// Packets of the frame in hand that wait for pacing.
+    pub backlog_packets: usize,
+    /// Retransmissions that passed the gate.
+    pub retransmissions: u64,
+    /// Retransmissions that were asked for and refused.
+    pub retransmissions_refused: u64,
+    /// PLI and FIR received.
+    pub keyframe_requests: u64,
+}
+
+/// Where all parts write and [`Stats`] is read from. Nothing here is held across a wait.
+#[derive(Default)]
+pub(super) struct Shared {
+    line: Mutex<Line>,
+    frames_sent: AtomicU64,
+    packets_sent: AtomicU64,
+    bytes_sent: AtomicU64,
+    backlog: AtomicUsize,
+    retransmissions: AtomicU64,
+    refused: AtomicU64,
+    keyframe_requests: AtomicU64,
+}
+
+/// The measured part.
+#[derive(Clone, Default)]
+pub(super) struct Line {
+    pub(super) path: Option<Path>,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) queue_delay: Option<Duration>,
+    pub(super) loss: Option<f32>,
+    pub(super) reported_loss: Option<f32>,
+    pub(super) delivered_bitrate: Option<u32>,
+    pub(super) estimated_bitrate: Option<u32>,
+    pub(super) remb: Option<u32>,
+}
+
+impl Shared {
+    /// Changes the measured part.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Line)) {
+        change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).round_trip
+    }
+
+    pub(super) fn set_reported_loss(&self, loss: f32) {
+        self.update(|line| line.reported_loss = Some(loss));
+    }
+
+    pub(super) fn set_remb(&self, bitrate: u32) {
+        self.update(|line| line.remb = Some(bitrate));
+    }
+
+    pub(super) fn count_retransmissions(&self, sent: usize, refused: usize) {
+        self.retransmissions.fetch_add(sent as u64, Relaxed);
+        self.refused.fetch_add(refused as u64, Relaxed);
+    }
+
+    pub(super) fn count_keyframe_request(&self) {
+        self.keyframe_requests.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_packet(&self, bytes: usize) {
+        self.packets_sent.fetch_add(1, Relaxed);
+        self.bytes_sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn count_frame(&self) {
+        self.frames_sent.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn set_backlog(&self, packets: usize) {
+        self.backlog.store(packets, Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> Stats {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Stats {
+            path: line.path,
+            round_trip: line.round_trip,
+            queue_delay: line.queue_delay,
+            loss: line.loss.or(line.reported_loss),
+            delivered_bitrate: line.delivered_bitrate,
+            estimated_bitrate: line.estimated_bitrate,
+            remb: line.remb,
+            frames_sent: self.frames_sent.load(Relaxed),
+            packets_sent: self.packets_sent.load(Relaxed),
+            bytes_sent: self.bytes_sent.load(Relaxed),
+            backlog_packets: self.backlog.load(Relaxed),
+            retransmissions: self.retransmissions.load(Relaxed),
+            retransmissions_refused: self.refused.load(Relaxed),
+            keyframe_requests: self.keyframe_requests.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The connection against a real second end of it, over loopback.
+
+mod browser;
+
+use browser::{Browser, PLAYOUT_DELAY_URI, Seen};
+use bytes::{Bytes, BytesMut};
+use nearhand_host::rtc::{
+    Bind, Candidate, EncodedFrame, Event, Events, FrameError, Path, Peer, PeerConfig, PeerState, RtcError,
+    SendError, Transport,
+};
+use nearhand_protocol::channel::Channel;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+fn config() -> PeerConfig {
+    PeerConfig {
+        bind: Bind::Addresses(vec!["127.0.0.1:0".parse().expect("address")]),
+        ..PeerConfig::default()
+    }
+}
+
+/// Connects and waits until every channel is open on both ends.
+async fn connected(h264: bool) -> (Peer, Events, Browser) {
+    let (host, mut events) = Peer::new(&config()).await.expect("peer");
+    let mut browser = Browser::new(h264).await;
+    browser.negotiate(&host, false).await;
+    let mut missing: HashSet<Channel> = Channel::ALL.into();
+    let mut path = None;
+    browser
+        .carry_until(&host, &mut events, |event| {
+            match event {
+                Ok(Event::State(PeerState::Connected(by))) => path = Some(by),
+                Ok(Event::ChannelOpen(channel)) => drop(missing.remove(&channel)),
+                _ => {}
+            }
+            (path.is_some() && missing.is_empty()).then_some(())
+        })
+        .await;
+    assert!(path.is_some_and(Path::is_direct), "{path:?}");
+    (host, events, browser)
+}
+
+/// An access unit of one slice with this many bytes.
+fn frame(keyframe: bool, bytes: usize, captured: Instant) -> EncodedFrame {
+    let mut annex_b = BytesMut::new();
+    if keyframe {
+        annex_b.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0xce, 0x3c]);
+    }
+    annex_b.extend_from_slice(&[0, 0, 0, 1, if keyframe { 0x65 } else { 0x41 }]);
+    annex_b.resize(annex_b.len() + bytes, 0xab);
+    EncodedFrame { annex_b: annex_b.freeze(), captured, keyframe }
+}
+
+async fn until_can_send(host: &Peer) {
+    let waited = async {
+        while !host.can_send_frame() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(browser::PATIENCE, waited).await.expect("the frame is sent in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_arrive_marked_with_capture_times_and_a_keyframe_is_asked_for() {
+    let (host, mut events, mut browser) = connected(true).await;
+    assert_eq!(
+        host.send(Channel::Chat, Bytes::from(vec![0; Channel::MAX_MESSAGE + 1])),
+        Err(SendError::TooLong)
+    );
+
+    let start = Instant::now();
+    for number in 0..10u32 {
+        until_can_send(&host).await;
+        let captured = start + Duration::from_millis(20) * number;
+        host.send_frame(frame(number == 0, 50_000, captured)).expect("frame");
+        if number == 0 {
+            assert_eq!(host.send_frame(frame(false, 10, captured)), Err(FrameError::Busy));
+        }
+    }
+    let (mut ends, mut packets) = (Vec::new(), 0);
+    browser
+        .carry_until(&host, &mut events, |event| {
+            if let Err(Seen::Rtp(packet)) = event {
+                packets += 1;
+                assert!(
+                    packet.header.extensions.iter().any(|extension| extension.payload[..] == [0, 0, 0]),
+                    "playout delay 0/0 on every packet"
+                );
+                if packet.header.marker {
+                    ends.push(packet.header.timestamp);
+                }
+            }
+            (ends.len() == 10).then_some(())
+        })
+        .await;
+    let steps: Vec<u32> = ends.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    assert_eq!(steps, [1800; 9], "20 ms in ticks of 90 kHz");
+    assert_eq!(packets, host.stats().packets_sent, "{packets}");
+    assert_eq!(host.stats().frames_sent, 10);
+
+    browser.pli().await;
+    browser
+        .carry_until(&host, &mut events, |event| matches!(event, Ok(Event::KeyframeWanted)).then_some(()))
+        .await;
+    assert_eq!(host.stats().keyframe_requests, 1);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_ends_agree_on_the_fingerprints() {
+    let (host, mut events) = Peer::new(&config()).await.expect("peer");
+    assert_eq!((host.local_fingerprint(), host.remote_fingerprint()), (None, None));
+    let mut browser = Browser::new(true).await;
+    let (offer, answer) = browser.negotiate(&host, false).await;
+    assert!(answer.contains(PLAYOUT_DELAY_URI));
+    assert_eq!(host.remote_fingerprint(), None, "a claim is not a handshake");
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Ok(Event::State(PeerState::Connected(_)))).then_some(())
+        })
+        .await;
+    let line = |fingerprint: Option<_>| {
+        format!(
+            "a=fingerprint:sha-256 {}",
+            fingerprint.map_or(String::new(), |f: nearhand_host::rtc::Fingerprint| f.to_string())
+        )
+    };
+    assert!(answer.contains(&line(host.local_fingerprint())));
+    assert!(offer.to_uppercase().contains(&line(host.remote_fingerprint()).to_uppercase()));
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_megabytes_each_way_and_other_channels_meanwhile() {
+    const MESSAGES: usize = 320;
+    let content = |number: usize| vec![number as u8; Channel::MAX_MESSAGE];
+    let wanted: [u8; 32] = (0..MESSAGES)
+        .fold(Sha256::new(), |hash, number| hash.chain_update(content(number)))
+        .finalize()
+        .into();
+
+    let (host, mut events, mut browser) = connected(true).await;
+    // From the host: refused when full, told when low, never more than the limit in memory.
+    let started = Instant::now();
+    let (mut next, mut received, mut hash, mut refused) = (0, 0, Sha256::new(), 0);
+    let mut fill = || {
+        while next < MESSAGES {
+            match host.send(Channel::FileData, content(next).into()) {
+                Ok(()) => next += 1,
+                Err(error) => {
+                    assert_eq!(error, SendError::Full);
+                    refused += 1;
+                    break;
+                }
+            }
+        }
+        assert!(host.buffered(Channel::FileData) <= Channel::FileData.buffer_limit() + Channel::MAX_MESSAGE);
+    };
+    fill();
+    browser
+        .carry_until(&host, &mut events, |event| {
+            match event {
+                Ok(Event::BufferedLow(Channel::FileData)) => fill(),
+                Err(Seen::Message(Channel::FileData, data)) => {
+                    received += 1;
+                    hash.update(&data);
+                }
+                _ => {}
+            }
+            (received == MESSAGES).then_some(())
+        })
+        .await;
+    assert_eq!(<[u8; 32]>::from(hash.finalize()), wanted);
+    assert!(refused > 0, "20 MB do not fit into the buffer");
+    println!("to the browser: {:.1} MB/s", 21.0 / started.elapsed().as_secs_f64());
+
+    // To the host, with chat between.
+    let started = Instant::now();
+    let (data, chat) =
+        (browser.channels[&Channel::FileData].clone(), browser.channels[&Channel::Chat].clone());
+    let sender = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            data.send(BytesMut::from(&content(number)[..])).await.expect("sent");
+            if number == 10 {
+                chat.send_text("hello").await.expect("sent");
+            }
+        }
+    });
+    let (mut received, mut hash, mut greeted_at) = (0, Sha256::new(), None);
+    browser
+        .carry_until(&host, &mut events, |event| {
+            match event {
+                Ok(Event::Message(Channel::FileData, data)) => {
+                    received += 1;
+                    hash.update(&data);
+                }
+                Ok(Event::Message(Channel::Chat, data)) => {
+                    assert_eq!(&data[..], b"hello");
+                    greeted_at = Some(received);
+                }
+                _ => {}
+            }
+            (received == MESSAGES && greeted_at.is_some()).then_some(())
+        })
+        .await;
+    assert_eq!(<[u8; 32]>::from(hash.finalize()), wanted);
+    println!("to the host: {:.1} MB/s", 21.0 / started.elapsed().as_secs_f64());
+    sender.await.expect("sender");
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ice_restart_keeps_channels_and_video() {
+    let (host, mut events, mut browser) = connected(true).await;
+    let before = host.remote_fingerprint();
+    let (_, answer) = browser.negotiate(&host, true).await;
+    assert!(answer.contains("a=ice-ufrag:"));
+    host.send(Channel::Chat, Bytes::from_static(b"after the restart")).expect("sent");
+    let started = Instant::now();
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Err(Seen::Message(Channel::Chat, data)) if &data[..] == b"after the restart")
+                .then_some(())
+        })
+        .await;
+    println!("message after an ICE restart: {:?}", started.elapsed());
+    until_can_send(&host).await;
+    host.send_frame(frame(true, 1000, Instant::now())).expect("frame");
+    browser.carry_until(&host, &mut events, |event| matches!(event, Err(Seen::Rtp(_))).then_some(())).await;
+    assert_eq!(host.remote_fingerprint(), before);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_without_h264_gets_everything_but_the_picture() {
+    let (host, mut events, mut browser) = connected(false).await;
+    assert!(!host.can_send_frame());
+    assert_eq!(host.send_frame(frame(true, 10, Instant::now())), Err(FrameError::NotNegotiated));
+    host.send(Channel::Control, Bytes::from_static(b"hello")).expect("sent");
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Err(Seen::Message(Channel::Control, _))).then_some(())
+        })
+        .await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_is_told_and_every_task_is_joined() {
+    let (host, mut events, mut browser) = connected(true).await;
+    browser.channels[&Channel::Chat].send_text("last words").await.expect("sent");
+    let words = browser
+        .carry_until(&host, &mut events, |event| match event {
+            Ok(Event::Message(Channel::Chat, data)) => Some(data),
+            _ => None,
+        })
+        .await;
+    assert_eq!(&words[..], b"last words");
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    host.close().await;
+    host.close().await;
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event);
+    }
+    assert_eq!(last, Some(Event::State(PeerState::Closed)));
+    assert_eq!(events.next().await, None);
+    assert_eq!(host.send(Channel::Chat, Bytes::new()), Err(SendError::Closed));
+    assert!(matches!(host.accept_offer("v=0\r\n").await, Err(RtcError::Closed | RtcError::Offer(_))));
+    // Ours: supervisor, stack driver, video, one per channel.
+    let gone = before - tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(gone >= 3 + Channel::ALL.len(), "{gone} tasks are gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_ends_the_connection_too() {
+    let (host, mut events, browser) = connected(true).await;
+    drop(host);
+    let ended = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(browser::PATIENCE, ended).await.expect("the events end");
+    drop(browser);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_and_the_next_offer_is_answered() {
+    let (host, mut events) = Peer::new(&config()).await.expect("peer");
+    let early =
+        Candidate { candidate: "candidate:1 1 udp 1 127.0.0.1 9 typ host".into(), ..Candidate::default() };
+    assert!(matches!(host.add_remote_candidate(early).await, Err(RtcError::Candidate(_))));
+    for offer in ["", "v=0", "garbage", "m=video\r\n", &"x".repeat(200_000)] {
+        assert!(matches!(host.accept_offer(offer).await, Err(RtcError::Offer(_))), "{}", offer.len());
+    }
+    let mut browser = Browser::new(true).await;
+    browser.negotiate(&host, false).await;
+    for line in ["nonsense", "candidate:1 1 udp", &"x".repeat(2000)] {
+        let candidate = Candidate { candidate: line.into(), ..Candidate::default() };
+        assert!(matches!(host.add_remote_candidate(candidate).await, Err(RtcError::Candidate(_))), "{line}");
+    }
+    let mdns = "candidate:1 1 udp 2113937151 0a1b2c3d-0000-4000-8000-000000000000.local 50000 typ host";
+    for line in [mdns, ""] {
+        let candidate = Candidate { candidate: line.into(), ..Candidate::default() };
+        host.add_remote_candidate(candidate).await.expect("tolerated");
+    }
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Ok(Event::State(PeerState::Connected(_)))).then_some(())
+        })
+        .await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_ice_server_is_an_error_without_its_credential() {
+    let server = nearhand_host::rtc::IceServer {
+        urls: vec!["turn:127.0.0.1:3478".into()],
+        username: "name".into(),
+        credential: String::new(),
+    };
+    let config = PeerConfig { ice_servers: vec![server], ..config() };
+    let error = Peer::new(&config).await.err().expect("no credential");
+    assert!(matches!(error, RtcError::Setup(_)), "{error}");
+}
