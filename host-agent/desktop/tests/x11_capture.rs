@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nearhand_desktop::{Capture, Error, Event, Rect, open};
 use nearhand_protocol::grant::{Right, ViewGrant};
 use x11rb::connection::Connection;
-use x11rb::protocol::randr::ConnectionExt as _;
+use x11rb::protocol::randr::{ConnectionExt as _, ModeInfo, Rotation};
 use x11rb::protocol::xproto::{
     ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, Gcontext, Rectangle,
     WindowClass,
@@ -225,18 +225,30 @@ fn a_new_size_is_told_and_read() {
     });
 }
 
-/// Picks the mode of this size, as a display's settings do.
+/// Gives the server's one output a mode of this size, as a virtual machine does when its window is resized.
 fn set_size(painter: &Painter, width: u16, height: u16) {
     let conn = &painter.conn;
     let resources = conn.randr_get_screen_resources(painter.root).unwrap().reply().unwrap();
-    let mode = resources.modes.iter().find(|mode| (mode.width, mode.height) == (width, height));
-    let mode = mode.expect("Xvfb offers the usual sizes").id;
     let (crtc, output) = (resources.crtcs[0], resources.outputs[0]);
+    let name = format!("{width}x{height}");
+    let mode = ModeInfo {
+        width,
+        height,
+        dot_clock: 60 * u32::from(width) * u32::from(height),
+        htotal: width,
+        vtotal: height,
+        name_len: name.len() as u16,
+        ..ModeInfo::default()
+    };
+    let mode = conn.randr_create_mode(painter.root, mode, name.as_bytes()).unwrap().reply().unwrap().mode;
+    conn.randr_add_output_mode(output, mode).unwrap().check().unwrap();
     let time = resources.config_timestamp;
-    let rotation = x11rb::protocol::randr::Rotation::ROTATE0;
-    conn.randr_set_crtc_config(crtc, 0, time, 0, 0, 0, rotation, &[]).unwrap().reply().unwrap();
+    conn.randr_set_crtc_config(crtc, 0, time, 0, 0, 0, Rotation::ROTATE0, &[]).unwrap().reply().unwrap();
     conn.randr_set_screen_size(painter.root, width, height, 300, 200).unwrap().check().unwrap();
-    conn.randr_set_crtc_config(crtc, 0, time, 0, 0, mode, rotation, &[output]).unwrap().reply().unwrap();
+    conn.randr_set_crtc_config(crtc, 0, time, 0, 0, mode, Rotation::ROTATE0, &[output])
+        .unwrap()
+        .reply()
+        .unwrap();
     conn.sync().unwrap();
 }
 

@@ -104,7 +104,7 @@ impl X11Capture {
                 }
                 XEvent::RandrScreenChangeNotify(_) | XEvent::RandrNotify(_) => self.refresh_layout()?,
                 XEvent::ConfigureNotify(event) if event.window == self.server.root() => {
-                    self.refresh_layout()?
+                    self.refresh_layout()?;
                 }
                 _ => {}
             }

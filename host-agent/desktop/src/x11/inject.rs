@@ -87,16 +87,15 @@ impl X11Inject {
                 _ => {}
             }
         }
-        let keymap = match self.keymap.take() {
-            Some(keymap) => keymap,
-            None => {
-                let keymap = read_keymap(&self.server)?;
-                // Somebody else's new layout took them away.
-                self.borrowed.retain(|keycode, (character, _)| {
-                    keymap.typing(*keycode, 0, 0) == Typing::Character(*character)
-                });
-                keymap
-            }
+        let keymap = if let Some(keymap) = self.keymap.take() {
+            keymap
+        } else {
+            let keymap = read_keymap(&self.server)?;
+            // Somebody else's new layout took them away.
+            self.borrowed.retain(|keycode, (character, _)| {
+                keymap.typing(*keycode, 0, 0) == Typing::Character(*character)
+            });
+            keymap
         };
         Ok(self.keymap.insert(keymap))
     }
@@ -352,29 +351,28 @@ impl Inject for X11Inject {
 
     fn type_char(&mut self, character: char, held: &Held) -> Result<(), Error> {
         let state = self.state()?;
-        match self.stroke(character, state)? {
-            Some(stroke) => self.tap(stroke, state, held, false),
-            None => {
-                tracing::debug!("a character is not in the layout and no key is spare for it");
-                Ok(())
-            }
+        if let Some(stroke) = self.stroke(character, state)? {
+            self.tap(stroke, state, held, false)?;
+        } else {
+            tracing::debug!("a character is not in the layout and no key is spare for it");
         }
+        Ok(())
     }
 }
 
 impl Drop for X11Inject {
     fn drop(&mut self) {
-        let Some(used) = self.borrowed.values().map(|(_, used)| *used).max() else { return };
-        if let Some(rest) = SETTLED.checked_sub(used.elapsed()) {
-            thread::sleep(rest);
-        }
-        for keycode in self.borrowed.keys() {
-            if let Err(error) = self.server.conn.change_keyboard_mapping(1, *keycode, 2, &[0, 0]) {
-                tracing::debug!(%error, "a borrowed keycode could not be given back");
-                return;
+        if let Some(used) = self.borrowed.values().map(|(_, used)| *used).max() {
+            if let Some(rest) = SETTLED.checked_sub(used.elapsed()) {
+                thread::sleep(rest);
+            }
+            for keycode in self.borrowed.keys() {
+                // A connection that is gone has nothing to give back.
+                let _ = self.server.conn.change_keyboard_mapping(1, *keycode, 2, &[0, 0]);
             }
         }
-        // A reply to something that comes after them: closing must not overtake the requests.
+        // A socket that is closed with something unread loses what the server hasn't read yet: the releases among it.
+        // So wait for an answer to something that comes after them.
         let _ = self.state();
     }
 }

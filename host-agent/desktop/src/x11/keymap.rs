@@ -40,13 +40,16 @@ pub(super) struct Stroke {
 
 impl Stroke {
     /// Whether it gives its character as things are.
-    pub(super) fn fits(&self, group: u8, modifiers: u8) -> bool {
+    pub(super) fn fits(self, group: u8, modifiers: u8) -> bool {
         self.group == group && modifiers & self.looks_at == self.needs
     }
 }
 
 /// `dead_grave` to the last dead key of `keysymdef.h`.
 const DEAD: std::ops::RangeInclusive<u32> = 0xfe50..=0xfe93;
+
+/// Symbols that switch a modifier: `ISO_Lock` to `ISO_Level5_Lock`, `Mode_switch`, `Shift_L` to `Hyper_R`.
+const MODIFIERS: [std::ops::RangeInclusive<u32>; 3] = [0xfe01..=0xfe13, 0xff7e..=0xff7e, 0xffe1..=0xffee];
 
 /// One level of a type: the modifiers that select it.
 #[derive(Debug, Clone)]
@@ -136,7 +139,30 @@ impl Keymap {
                 key.modifiers |= u16::from(modifier.mods) as u8;
             }
         }
-        Self { first: reply.first_key_sym, keys, types: types.collect() }
+        let mut keymap = Self { first: reply.first_key_sym, keys, types: types.collect() };
+        keymap.share_modifiers();
+        keymap
+    }
+
+    /// A key without a line in the modifier map may switch a modifier on by its action, as the right Alt key does on
+    /// most layouts; another, virtual key with the same symbol then has the line.
+    fn share_modifiers(&mut self) {
+        let own: Vec<(u32, u8)> = self
+            .keys
+            .iter()
+            .filter(|key| key.modifiers != 0)
+            .flat_map(|key| key.symbols.iter().map(|symbol| (*symbol, key.modifiers)))
+            .filter(|(symbol, _)| MODIFIERS.iter().any(|range| range.contains(symbol)))
+            .collect();
+        for key in &mut self.keys {
+            if key.modifiers == 0 {
+                let symbol = key.symbol(0, 0);
+                key.modifiers = own
+                    .iter()
+                    .filter(|(other, _)| *other == symbol)
+                    .fold(0, |modifiers, (_, more)| modifiers | more);
+            }
+        }
     }
 
     /// Which modifiers the key switches on while it is held.
@@ -332,6 +358,18 @@ mod tests {
             }
         }
         assert_eq!(find('é', 0, 0), None);
+    }
+
+    #[test]
+    fn a_key_has_the_modifiers_of_its_twin() {
+        let level3 = |modifiers| Key { types: vec![0], width: 1, symbols: vec![0xfe03], modifiers };
+        let mut keymap = keymap();
+        keymap.keys.push(level3(0));
+        keymap.keys.push(level3(ALT_GR));
+        keymap.share_modifiers();
+        assert_eq!((keymap.modifiers(17), keymap.modifiers(18)), (ALT_GR, ALT_GR));
+        assert_eq!(keymap.modifiers(8), 0);
+        assert_eq!(keymap.modifiers(12), SHIFT);
     }
 
     #[test]

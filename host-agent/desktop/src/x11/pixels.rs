@@ -252,7 +252,7 @@ impl Segment {
         }
         let id = conn.generate_id()?;
         let fd: OwnedFd = match conn.shm_create_segment(id, len, false)?.reply() {
-            Ok(reply) => reply.shm_fd.into(),
+            Ok(reply) => reply.shm_fd,
             Err(error) => {
                 tracing::debug!(%error, "the X server shares no memory: pixels come over the socket");
                 return Ok(None);

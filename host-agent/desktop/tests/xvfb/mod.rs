@@ -8,14 +8,14 @@ use nearhand_protocol::grant::{Consent, Grants, Right};
 use x11rb::rust_connection::RustConnection;
 
 /// A running Xvfb.
-pub struct Xvfb {
+pub(crate) struct Xvfb {
     server: Child,
-    pub display: String,
+    pub(crate) display: String,
 }
 
 impl Xvfb {
     /// Starts one with this screen, for example `1280x720x24`.
-    pub fn start(screen: &str) -> Self {
+    pub(crate) fn start(screen: &str) -> Self {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"])
             .stdin(Stdio::null())
@@ -34,7 +34,7 @@ impl Xvfb {
     }
 
     /// A client of the test's own, and its root window.
-    pub fn connect(&self) -> (RustConnection, u32) {
+    pub(crate) fn connect(&self) -> (RustConnection, u32) {
         use x11rb::connection::Connection;
         let (conn, screen) = RustConnection::connect(Some(&self.display)).unwrap();
         let root = conn.setup().roots[screen].root;
@@ -61,7 +61,7 @@ impl Drop for Xvfb {
 }
 
 /// Leave for everything.
-pub fn grants() -> Grants {
+pub(crate) fn grants() -> Grants {
     let mut grants = Grants::new();
     assert!(grants.give(Right::View, Consent::CommandLine));
     assert!(grants.give(Right::Control, Consent::CommandLine));
@@ -69,7 +69,7 @@ pub fn grants() -> Grants {
 }
 
 /// Tries until it is so, for ten seconds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < end, "never came: {what}");
