@@ -2,7 +2,7 @@
 // Of the code's nine digits the first six leave this page, in one question to the server; the last three never do.
 import { caretAfter, codeInFragment, grouped, nameplate, readCode } from "./code.js";
 import { SYSTEMS, archOf, downloadFor, fileName, linuxCommand, megabytes, startCommand, systemOf } from "./download.js";
-import { copyOnClick } from "./element.js";
+import { copyOnClick, element } from "./element.js";
 
 const byId = (id) => document.getElementById(id);
 const input = byId("code");
@@ -17,7 +17,7 @@ const WORDS = {
   not_a_digit: "A code has digits only. Please look at it again.",
   too_few: (count) => `A code has nine digits. ${count === 1 ? "This is" : "These are"} only ${count}.`,
   too_many: (count) => `A code has nine digits. These are ${count}.`,
-  unknown: "This code doesn’t work. It may be mistyped, used already, or too old. Check the digits, or ask your helper for a new code.",
+  unknown: "This code doesn’t work. It is wrong, used or too old. Check it, or ask for a new one.",
   throttled: (seconds) => `Too many attempts. Please wait ${seconds > 90 ? `${Math.ceil(seconds / 60)} minutes` : "a minute"}, then try again.`,
   offline: "We can’t reach the server. Check your internet connection, then try again.",
   server: "Something went wrong on our side. Please try again in a moment.",
@@ -62,14 +62,18 @@ async function submit() {
   }
   showError("");
   busy(true);
-  const answer = await ask(nameplate(read.digits));
+  // Both at once, so that the second step stands complete when it appears.
+  const [answer, downloads] = await Promise.all([ask(nameplate(read.digits)), askDownloads()]);
   busy(false);
   if (answer.error) {
     showError(answer.error);
     return;
   }
   digits = read.digits;
-  showStart(answer.technician);
+  showTechnician(answer.technician);
+  offerProgram(downloads);
+  show("start");
+  byId("start-title").focus();
   history.pushState({ step: "start" }, "");
 }
 
@@ -101,16 +105,13 @@ function show(step) {
   window.scrollTo(0, 0);
 }
 
-function showStart(technician) {
+function showTechnician(technician) {
   const name = (technician.name ?? "").trim();
   const organisation = (technician.organisation ?? "").trim();
   byId("who-name").textContent = name || organisation || "A helper without a name";
   byId("who-organisation").textContent = name && organisation ? organisation : "";
   byId("who-initials").textContent = initials(name || organisation || "?");
   byId("shown-code").textContent = grouped(digits);
-  show("start");
-  byId("start-title").focus();
-  offerProgram();
 }
 
 function initials(name) {
@@ -119,22 +120,33 @@ function initials(name) {
   return picked.map((word) => [...word][0].toUpperCase()).join("");
 }
 
+/** The programs that the server has; `null` when it doesn't say. */
+async function askDownloads() {
+  try {
+    const response = await fetch("/api/downloads", { signal: AbortSignal.timeout(15_000) });
+    return response.ok ? ((await response.json()).downloads ?? []) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Shows one of the three ends of the second step: the program, that there is none, or that the server didn't answer. */
 function reveal(id) {
   for (const each of ["get-program", "get-nothing", "get-failed"]) byId(each).hidden = each !== id;
+  const cannot = id === "get-nothing";
+  byId("step-start").classList.toggle("cannot", cannot);
+  byId("start-title").textContent = cannot ? "Your code is right" : "Ready when you are";
+  byId("start-lead").textContent = cannot
+    ? "But help can’t start on this device."
+    : "First see who is going to help you. Then start the helper program.";
 }
 
-async function offerProgram() {
-  const system = systemOf(navigator);
-  let downloads;
-  try {
-    const response = await fetch("/api/downloads", { signal: AbortSignal.timeout(15_000) });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    ({ downloads = [] } = await response.json());
-  } catch {
+function offerProgram(downloads) {
+  if (downloads === null) {
     reveal("get-failed");
     return;
   }
+  const system = systemOf(navigator);
   const found = downloadFor(downloads, system, archOf(navigator));
   if (found === null) offerNothing(system, downloads);
   else offer(found);
@@ -146,12 +158,18 @@ function offer(found) {
   link.href = `/download/${encodeURIComponent(found.file)}`;
   link.download = name;
   byId("download-words").textContent = `Download for ${SYSTEMS[found.system] ?? found.system}`;
-  byId("download-facts").textContent = `${megabytes(found.bytes)} · nothing is installed · made for this one session`;
+  byId("download-facts").textContent = `${megabytes(found.bytes)} · nothing is installed`;
   byId("download-sha256").textContent = found.sha256 ?? "";
-  byId("linux-command").textContent = linuxCommand(name);
+  showCommand(byId("linux-command"), linuxCommand(name));
   byId("start-command").textContent = startCommand(digits, location.origin);
   for (const each of ["linux", "windows", "macos"]) byId(`start-${each}`).hidden = each !== found.system;
   reveal("get-program");
+}
+
+/** One part on each line; whoever selects and copies them gets a command that works, too. */
+function showCommand(place, command) {
+  const parts = command.split(/(?<= && )/);
+  place.replaceChildren(...parts.map((part) => element("span", { class: "line" }, part)));
 }
 
 function offerNothing(system, downloads) {
@@ -174,7 +192,7 @@ function offerNothing(system, downloads) {
 
 copyOnClick(byId("copy-linux"), () => byId("linux-command").textContent, "Line");
 copyOnClick(byId("copy-start"), () => byId("start-command").textContent, "Line");
-byId("get-again").addEventListener("click", offerProgram);
+byId("get-again").addEventListener("click", async () => offerProgram(await askDownloads()));
 byId("other-code").addEventListener("click", () => history.back());
 
 // Going back, and links that carry a code -------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // The last three digits of a code are drawn here and kept in this tab's sessionStorage; no request carries them.
 import { NAMEPLATE_DIGITS, drawSecret, grouped } from "./code.js";
 import { ago, countdown } from "./duration.js";
-import { copyOnClick, element, toast } from "./element.js";
+import { copyOnClick, element, setIcon, toast } from "./element.js";
 
 const byId = (id) => document.getElementById(id);
 const list = byId("sessions");
@@ -98,13 +98,14 @@ function say(words) {
 // One card ---------------------------------------------------------------------------------------------------------------
 
 const STATES = {
-  waiting: { words: "Waiting for customer", kind: "info" },
+  waiting: { words: "Waiting", kind: "info" },
   connecting: { words: "Connecting", kind: "accent" },
   active: { words: "Active", kind: "success" },
   interrupted: { words: "Interrupted", kind: "warning" },
 };
 const EXPIRED = { words: "Code expired", kind: "" };
-const RIGHTS = ["sees the screen", "uses mouse and keyboard", "sends files", "receives files"];
+/** By the bits of `protocol::grant::Rights`. */
+const RIGHTS = ["see the screen", "use mouse and keyboard", "send files", "receive files"];
 
 /** A session on the page. It is changed in place: nothing jumps, and the focus stays where it is. */
 class Card {
@@ -155,8 +156,6 @@ class Card {
       code.replaceChildren(...groups);
       code.setAttribute("aria-label", secret === null ? `Code ${spoken(nameplate)}, the last three digits are not known here` : `Code ${spoken(nameplate + secret)}`);
     }
-    this.part("copy-code").hidden = secret === null;
-    this.part("copy-link").hidden = secret === null;
     const tell = secret === null
       ? ["Only the tab that made this session knows the last three digits. Use that tab, or make a new session."]
       : ["Say: ", element("q", {}, "Go to ", element("strong", {}, location.host), ", and type this code.")];
@@ -171,9 +170,10 @@ class Card {
     const rights = RIGHTS.filter((_, bit) => held & (1 << bit));
     let words = "Nothing is allowed yet.";
     if (state === "interrupted") words = "The connection broke. It comes back by itself if it can.";
-    else if (rights.length > 0) words = `Allowed: you ${rights.join(", ")}.`.replace("you sees the screen", "you see the screen");
+    else if (rights.length > 0) words = `You may ${sequence(rights)}.`;
     else if (state === "connecting") words = "The customer has arrived. Open the session to go on.";
     this.part("rights").textContent = words;
+    setIcon(this.part("host-icon"), host === null ? "monitor-off" : "monitor");
   }
 
   /** What changes by time alone; called each second. */
@@ -181,6 +181,9 @@ class Card {
     const left = (this.deadline - Date.now()) / 1000;
     const expired = this.waiting && left <= 0;
     this.root.classList.toggle("expired", expired);
+    this.root.classList.toggle("interrupted", this.session.state === "interrupted");
+    this.part("tell").hidden = expired;
+    this.part("open").hidden = expired;
     const { words, kind } = expired ? EXPIRED : (STATES[this.session.state] ?? { words: this.session.state, kind: "" });
     const state = this.part("state");
     if (state.textContent !== words) {
@@ -190,8 +193,9 @@ class Card {
     setText(this.part("age"), ago((Date.now() - this.made) / 1000));
     if (!this.waiting) return;
     this.part("validity").classList.toggle("soon", !expired && left < 60);
-    setText(this.part("validity-text"), expired ? "This code can’t be used any more. Make a new session." : `Valid for ${countdown(left)}`);
-    for (const button of [this.part("copy-code"), this.part("copy-link")]) button.disabled = expired;
+    setText(this.part("validity-text"), expired ? "Nobody used this code in time. Make a new session." : `Valid for ${countdown(left)}`);
+    const shareable = !expired && secretOf(this.session.session) !== null;
+    for (const button of [this.part("copy-code"), this.part("copy-link")]) button.hidden = !shareable;
   }
 
   async end() {
@@ -212,6 +216,11 @@ class Card {
     newSession.focus();
     toast("Session ended", { name: "check" });
   }
+}
+
+/** `["a", "b", "c"]` → `"a, b and c"`. */
+function sequence(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
 function setText(node, text) {

@@ -63,13 +63,14 @@ export async function copy(text) {
 
 /** Makes a button copy what `text()` says at that moment; its icon turns into a check mark for two seconds. */
 export function copyOnClick(button, text, what) {
+  const usual = button.querySelector("use")?.getAttribute("href").split("#")[1] ?? "copy";
   let timer = 0;
   button.addEventListener("click", async () => {
     const copied = await copy(text());
-    toast(copied ? `${what} copied` : `Couldn't copy. Select the text and press Ctrl+C.`, { name: copied ? "check" : "info", seconds: 3 });
+    toast(copied ? `${what} copied` : "That didn’t work. Select the text and press Ctrl+C.", { name: copied ? "check" : "info", seconds: 3 });
     if (!copied) return;
     setIcon(button, "check");
     clearTimeout(timer);
-    timer = setTimeout(() => setIcon(button, "copy"), 2000);
+    timer = setTimeout(() => setIcon(button, usual), 2000);
   });
 }
