@@ -1,0 +1,113 @@
+//! The real customer's program, with a person who answers on its terminal.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+
+use crate::process::{Process, tail};
+use crate::stage::Stage;
+use crate::wait;
+
+/// How long the program may take for anything that is said on its terminal.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// A running customer's program.
+pub(crate) struct Host {
+    process: Process,
+    /// How much of its output has been taken in by [`Host::says`].
+    read: usize,
+    /// Where received files go.
+    pub(crate) downloads: PathBuf,
+}
+
+impl Host {
+    /// Starts it with a terminal on a display, and a code.
+    pub(crate) fn start(stage: &Stage, server: &str, display: &str, code: &str) -> Result<Self> {
+        Self::start_with(stage, server, |command| {
+            command.args(["--code", code]).env("DISPLAY", display);
+        })
+    }
+
+    /// Starts it with whatever `set` adds to its command line and environment.
+    pub(crate) fn start_with(stage: &Stage, server: &str, set: impl FnOnce(&mut Command)) -> Result<Self> {
+        Self::start_program(stage, &stage.places.host, |command| {
+            command.args(["--server", server]);
+            set(command);
+        })
+    }
+
+    /// Starts a copy of the program, such as one with a code in its name.
+    pub(crate) fn start_program(stage: &Stage, program: &std::path::Path, set: impl FnOnce(&mut Command)) -> Result<Self> {
+        let downloads = stage.folder("downloads")?;
+        let mut command = stage.command(program);
+        command.arg("--downloads").arg(&downloads).env("NEARHAND_LOG", "info");
+        set(&mut command);
+        let process = stage.start("host", &mut command)?;
+        Ok(Self { process, read: 0, downloads })
+    }
+
+    /// Waits until it prints this, after everything that was waited for before.
+    pub(crate) async fn says(&mut self, text: &str) -> Result<()> {
+        self.says_within(text, ANSWER).await
+    }
+
+    pub(crate) async fn says_within(&mut self, text: &str, limit: Duration) -> Result<()> {
+        let stdout = self.process.stdout.clone();
+        let from = self.read;
+        let found = wait::find(limit, &format!("the host to say “{text}”"), || {
+            let found = stdout.text().get(from..).and_then(|new| new.find(text)).map(|at| from + at + text.len());
+            async move { Ok(found) }
+        })
+        .await;
+        self.read = found.with_context(|| {
+            let (stdout, stderr) = (self.process.stdout.text(), self.process.stderr.text());
+            format!("it said:\n{}{}", tail(&stdout, 15), tail(&stderr, 5))
+        })?;
+        Ok(())
+    }
+
+    /// Types a line.
+    pub(crate) fn types(&mut self, line: &str) -> Result<()> {
+        self.process.write(&format!("{line}\n"))
+    }
+
+    /// Waits for a question with these words in it, and answers it.
+    pub(crate) async fn asked(&mut self, words: &str, answer: bool) -> Result<()> {
+        self.says(words).await?;
+        self.says("[y/N] ").await?;
+        self.types(if answer { "y" } else { "n" })
+    }
+
+    /// Everything that it has printed.
+    pub(crate) fn said(&self) -> String {
+        self.process.stdout.text()
+    }
+
+    /// Everything that it has complained about.
+    pub(crate) fn complaint(&self) -> String {
+        self.process.stderr.text()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    pub(crate) async fn ends(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.wait(limit).await
+    }
+
+    pub(crate) fn alive(&mut self) -> Result<bool> {
+        Ok(self.process.ended()?.is_none())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+}

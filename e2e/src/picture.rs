@@ -1,0 +1,89 @@
+//! Pictures, and how far two of them are apart.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Red, green, blue; rows from the top.
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// From an X server's 32 bits a pixel.
+    pub(crate) fn from_bgrx(width: u32, height: u32, data: &[u8]) -> Self {
+        let rgb = data.chunks_exact(4).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect();
+        Self { width, height, rgb }
+    }
+
+    /// From a PNG file's bytes.
+    pub(crate) fn from_png(bytes: &[u8]) -> Result<Self> {
+        let image = image::load_from_memory_with_format(bytes, image::ImageFormat::Png).context("reading a PNG")?;
+        let rgb = image.to_rgb8();
+        Ok(Self { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() })
+    }
+
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        image::save_buffer(path, &self.rgb, self.width, self.height, image::ColorType::Rgb8)
+            .with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// One pixel: red, green, blue.
+    pub(crate) fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        let at = ((y * self.width + x) * 3) as usize;
+        [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
+    }
+
+    /// Peak signal-to-noise ratio of each channel in dB; infinite where the two are identical.
+    pub(crate) fn psnr(&self, other: &Self) -> Result<[f64; 3]> {
+        self.same_size(other)?;
+        let mut squares = [0_u64; 3];
+        for (index, (a, b)) in self.rgb.iter().zip(&other.rgb).enumerate() {
+            squares[index % 3] += u64::from(a.abs_diff(*b)).pow(2);
+        }
+        let pixels = f64::from(self.width) * f64::from(self.height);
+        Ok(squares.map(|sum| 10.0 * (255.0 * 255.0 * pixels / sum as f64).log10()))
+    }
+
+    /// How many pixels differ at all.
+    pub(crate) fn differing(&self, other: &Self) -> Result<usize> {
+        self.same_size(other)?;
+        Ok(self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3)).filter(|(a, b)| a != b).count())
+    }
+
+    /// The brightest value of any channel.
+    pub(crate) fn brightest(&self) -> u8 {
+        self.rgb.iter().copied().max().unwrap_or(0)
+    }
+
+    fn same_size(&self, other: &Self) -> Result<()> {
+        ensure!(
+            (self.width, self.height) == (other.width, other.height),
+            "one picture is {}×{}, the other {}×{}",
+            self.width,
+            self.height,
+            other.width,
+            other.height
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_in_one_channel_is_found_in_that_channel() {
+        let clean = Picture::from_bgrx(2, 1, &[10, 20, 30, 0, 10, 20, 30, 0]);
+        let noisy = Picture::from_bgrx(2, 1, &[10, 20, 35, 0, 10, 20, 30, 0]);
+        assert_eq!(clean.pixel(0, 0), [30, 20, 10]);
+        let [red, green, blue] = clean.psnr(&noisy).unwrap();
+        assert!((red - 37.16).abs() < 0.01, "{red}");
+        assert!(green.is_infinite() && blue.is_infinite());
+        assert_eq!(clean.differing(&noisy).unwrap(), 1);
+        assert!(clean.psnr(&Picture::from_bgrx(1, 1, &[0; 4])).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Where the programs are and where pictures go: the only module that reads the environment.
+
+use std::env::{var_os, split_paths};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Paths, found once at the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// `nearhand`.
+    pub(crate) server: PathBuf,
+    /// `nearhand-host`.
+    pub(crate) host: PathBuf,
+    /// Geckodriver, or why Firefox is left out.
+    pub(crate) geckodriver: Result<PathBuf, String>,
+    /// Measures the encoder alone, where it was built.
+    pub(crate) encoder_bench: Option<PathBuf>,
+    /// Screenshots.
+    pub(crate) shots: PathBuf,
+}
+
+impl Places {
+    /// Reads `NEARHAND_SERVER_BIN`, `NEARHAND_HOST_BIN`, `NEARHAND_GECKODRIVER`, `NEARHAND_SKIP_FIREFOX` and
+    /// `NEARHAND_SHOTS`; by default the programs are beside the runner.
+    pub(crate) fn find() -> Result<Self> {
+        let own = std::env::current_exe().context("finding the runner itself")?;
+        let beside = own.parent().unwrap_or(Path::new(".")).to_owned();
+        let target = beside.parent().map_or_else(|| beside.clone(), Path::to_owned);
+        let program = |variable: &str, name: &str| {
+            let path = var_os(variable).map_or_else(|| beside.join(name), PathBuf::from);
+            if path.is_file() {
+                std::path::absolute(&path).with_context(|| format!("resolving {}", path.display()))
+            } else {
+                bail!("no program {}: build it, or set {variable}", path.display())
+            }
+        };
+        let shots = var_os("NEARHAND_SHOTS").map_or_else(|| target.join("screenshots"), PathBuf::from);
+        std::fs::create_dir_all(&shots).with_context(|| format!("making {}", shots.display()))?;
+        let encoder_bench = beside.join("examples/encode");
+        Ok(Self {
+            server: program("NEARHAND_SERVER_BIN", "nearhand")?,
+            host: program("NEARHAND_HOST_BIN", "nearhand-host")?,
+            geckodriver: geckodriver(&target),
+            encoder_bench: encoder_bench.is_file().then_some(encoder_bench),
+            shots: std::path::absolute(&shots)?,
+        })
+    }
+}
+
+fn geckodriver(target: &Path) -> Result<PathBuf, String> {
+    if let Some(reason) = var_os("NEARHAND_SKIP_FIREFOX") {
+        return Err(reason.to_string_lossy().into_owned());
+    }
+    if on_path("firefox-esr").is_none() {
+        return Err("firefox-esr is not installed".to_owned());
+    }
+    let told = var_os("NEARHAND_GECKODRIVER").map(PathBuf::from);
+    let kept = Some(target.join("tools/bin/geckodriver")).filter(|path| path.is_file());
+    told.or(kept).or_else(|| on_path("geckodriver")).ok_or_else(|| "geckodriver is not installed".to_owned())
+}
+
+/// The program with this name on the search path.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    split_paths(&var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}

@@ -1,0 +1,122 @@
+//! Where one story plays: its temporary folder, its programs and browsers, and what is kept when it fails.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::browser::{Browser, Kind, Tab};
+use crate::places::Places;
+use crate::process::{Output, Process, tail};
+
+/// Lines of each program's log that are kept of a failed story.
+const KEPT_LINES: usize = 200;
+
+/// One story's surroundings. Dropping it ends its browsers and removes its files.
+pub(crate) struct Stage {
+    name: String,
+    run: String,
+    pub(crate) places: Places,
+    browsers: Mutex<Vec<Browser>>,
+    logs: Mutex<Vec<(String, Output, Output)>>,
+    // Last: what is above must have ended before its files go.
+    folder: TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new(name: &str, run: &str, places: &Places, parent: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("story-").tempdir_in(parent).context("making a temporary folder")?;
+        let (browsers, logs) = (Mutex::default(), Mutex::default());
+        Ok(Self { name: name.to_owned(), run: run.to_owned(), places: places.clone(), browsers, logs, folder })
+    }
+
+    /// A folder of this story, made where it is not there yet.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("making the folder {name}"))?;
+        Ok(folder)
+    }
+
+    /// A program in surroundings of its own: no display, no settings, no home of the person who runs the stories.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let folder = self.folder.path();
+        command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_str().is_some_and(|name| name.starts_with("NEARHAND_") || name.starts_with("XDG_")) {
+                command.env_remove(variable);
+            }
+        }
+        command.env("HOME", folder).env("TMPDIR", folder).current_dir(folder);
+        command
+    }
+
+    /// Starts it; its output is kept if the story fails.
+    pub(crate) fn start(&self, name: &str, command: &mut Command) -> Result<Process> {
+        let process = Process::start(name, &self.run, command)?;
+        let log = (process.name().to_owned(), process.stdout.clone(), process.stderr.clone());
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+        Ok(process)
+    }
+
+    /// A fresh browser with one tab. It lives as long as the stage.
+    pub(crate) async fn browser(&self, kind: Kind) -> Result<Tab> {
+        let browser = Browser::start(self, kind).await?;
+        let tab = browser.tab();
+        self.browsers.lock().unwrap_or_else(PoisonError::into_inner).push(browser);
+        Ok(tab)
+    }
+
+    /// As [`Self::browser`], with Chromium.
+    pub(crate) async fn chromium(&self) -> Result<Tab> {
+        self.browser(Kind::Chromium).await
+    }
+
+    /// Ends the browser of this tab at once.
+    pub(crate) fn kill_browser(&self, tab: &Tab) {
+        let mut browsers = self.browsers.lock().unwrap_or_else(PoisonError::into_inner);
+        browsers.retain(|browser| !browser.has(tab));
+    }
+
+    /// Writes what each browser shows and what each program said into the folder of the screenshots.
+    pub(crate) async fn keep_evidence(&self, reason: &str) {
+        let start = self.places.shots.join(format!("failed-{}", self.name));
+        let tabs: Vec<Tab> =
+            self.browsers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Browser::tab).collect();
+        let mut text = format!("{reason}\n");
+        for (index, tab) in tabs.iter().enumerate() {
+            let shot = tokio::time::timeout(Duration::from_secs(5), tab.png()).await;
+            // What can't be kept is said in the kept text: the story has failed already for another reason.
+            let kept = match shot {
+                Ok(Ok(png)) => std::fs::write(format!("{}-{index}.png", start.display()), png).map_err(Into::into),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(anyhow::anyhow!("the browser does not answer")),
+            };
+            if let Err(error) = kept {
+                text.push_str(&format!("no screenshot {index}: {error:#}\n"));
+            }
+            let page = tokio::time::timeout(Duration::from_secs(5), tab.words()).await;
+            if let Ok(Ok(words)) = page {
+                text.push_str(&format!("--- page {index}\n{words}\n"));
+            }
+        }
+        for (name, stdout, stderr) in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (stream, output) in [("stdout", stdout), ("stderr", stderr)] {
+                text.push_str(&format!("--- {name} {stream}\n{}", tail(&output.text(), KEPT_LINES)));
+            }
+        }
+        if let Err(error) = std::fs::write(format!("{}.txt", start.display()), text) {
+            eprintln!("the logs of {} are lost: {error}", self.name);
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.browsers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
