@@ -168,8 +168,9 @@ function offer(found) {
 
 /** One part on each line; whoever selects and copies them gets a command that works, too. */
 function showCommand(place, command) {
-  const parts = command.split(/(?<= && )/);
-  place.replaceChildren(...parts.map((part) => element("span", { class: "line" }, part)));
+  const parts = command.split(" && ");
+  const lines = parts.map((part, index) => (index < parts.length - 1 ? `${part} && ` : part));
+  place.replaceChildren(...lines.map((line) => element("span", { class: "line" }, line)));
 }
 
 function offerNothing(system, downloads) {

@@ -184,6 +184,7 @@ class Card {
     this.root.classList.toggle("interrupted", this.session.state === "interrupted");
     this.part("tell").hidden = expired;
     this.part("open").hidden = expired;
+    setText(this.part("end").querySelector("span"), expired ? "Remove" : "End");
     const { words, kind } = expired ? EXPIRED : (STATES[this.session.state] ?? { words: this.session.state, kind: "" });
     const state = this.part("state");
     if (state.textContent !== words) {
