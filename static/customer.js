@@ -108,7 +108,12 @@ function show(step) {
 function showTechnician(technician) {
   const name = (technician.name ?? "").trim();
   const organisation = (technician.organisation ?? "").trim();
-  byId("who-name").textContent = name || organisation || "A helper without a name";
+  const named = name !== "" || organisation !== "";
+  byId("who-name").textContent = name || organisation || "No name given";
+  byId("who-badge").textContent = named ? "Name not verified" : "Name not known";
+  byId("who-words").textContent = named
+    ? "This is how the helper’s own server names them. We can’t check it. Is this the person you are talking to? If not, stop here."
+    : "The server doesn’t say who this is. Ask the person you are talking to. If you are not sure, stop here.";
   byId("who-organisation").textContent = name && organisation ? organisation : "";
   byId("who-initials").textContent = initials(name || organisation || "?");
   byId("shown-code").textContent = grouped(digits);
