@@ -91,11 +91,11 @@ pub(crate) enum Command {
 /// Options of `cargo xtask demo`.
 #[derive(Args)]
 pub(crate) struct DemoOptions {
-    /// The server's port
+    /// The server's port; 0 takes any free one
     #[arg(long, value_name = "N", default_value_t = 8080)]
     pub(crate) port: u16,
-    /// The server's address; others than loopback let the network reach the demo
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    /// The server's address, one of this machine alone
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = loopback)]
     pub(crate) bind: IpAddr,
     /// Share this X display, such as :0, instead of a virtual one: whoever has the URL sees and controls it
     #[arg(long, value_name = ":N", conflicts_with = "virtual_screen")]
@@ -106,4 +106,35 @@ pub(crate) struct DemoOptions {
     /// End with status 0 as soon as the host is connected
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// The demo has no certificate, so it stays inside of this machine.
+fn loopback(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| "write an address such as 127.0.0.1 or ::1".to_owned())?;
+    if address.is_loopback() {
+        Ok(address)
+    } else {
+        Err("the demo has no certificate, so it can't be opened to a network; from another machine reach it through \
+             ssh -L 8080:127.0.0.1:8080"
+            .to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_stays_inside_of_this_machine() {
+        let bind = |address| Arguments::try_parse_from(["xtask", "demo", "--bind", address]).is_ok();
+        assert!(bind("127.0.0.1") && bind("::1"));
+        assert!(!bind("0.0.0.0") && !bind("192.0.2.1") && !bind("localhost"));
+    }
 }

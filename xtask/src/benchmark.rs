@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::toolchain::cargo;
 use crate::workspace::Workspace;
 use crate::{needs, process, stories, viewer};
 
@@ -11,6 +12,14 @@ pub(crate) fn run(workspace: &Workspace, json: Option<&Path>) -> Result<()> {
     needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
     viewer::build(workspace)?;
     let mut command = stories::runner(workspace)?;
+    // The encoder alone is measured by an example of its crate, which the runner finds beside itself.
+    process::run(cargo(workspace).args([
+        "build",
+        "--release",
+        "--package",
+        "nearhand-encoder",
+        "--examples",
+    ]))?;
     command.arg("bench");
     if let Some(file) = json {
         // The runner works in the workspace's folder, the path is meant from the caller's.

@@ -3,16 +3,17 @@
 mod screen;
 mod server;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use self::screen::Screen;
-use self::server::{Server, Session};
+use self::server::Server;
 use crate::arguments::DemoOptions;
 use crate::process::{self, Running};
-use crate::programs::{self, Profile, Programs};
+use crate::programs::{self, Profile};
 use crate::workspace::Workspace;
 use crate::{needs, viewer};
 
@@ -30,24 +31,30 @@ pub(crate) fn run(workspace: &Workspace, options: &DemoOptions) -> Result<()> {
         Some(display) => Screen::existing(display),
         None => Screen::start(&workspace.target)?,
     };
-    let mut server = Server::start(&programs.server, options)?;
+    let mut server = Server::start(&programs, &workspace.target, options)?;
     let session = server.create_session()?;
-    let mut host = start_host(&programs, &screen, &server, &session)?;
+    let received = workspace.target.join("demo-received");
+    let rights = match &options.display {
+        Some(_) => "view,control",
+        None => "view,control,files-in,files-out",
+    };
+    let mut command = fresh(&programs.host);
+    command
+        .args(["--server", server.url(), "--ui", "headless", "--grant", rights, "--downloads"])
+        .arg(&received)
+        // Not an argument: everybody on the machine can read those.
+        .env("NEARHAND_CODE", session.code());
+    let mut host = Running::start(screen.show_on(&mut command))?;
     process::until("the host's connection", HOST_LIMIT, || {
         ends_early(&mut host, "the host")?;
         Ok(server.has_host(&session)?.then_some(()))
     })?;
 
-    println!("\nThe screen {} is shared, view and control, without asking.", screen.name());
+    println!("\nThe screen {} is shared without asking: {rights}.", screen.name());
     if options.display.is_some() {
-        println!("This is a real screen: whoever has the URL sees and controls it.");
+        println!("It is a real screen: whoever has the URL sees and controls it.");
     }
-    if !options.bind.is_loopback() {
-        println!(
-            "The server listens on {}: whoever in the network has the URL or the token can use it.",
-            options.bind
-        );
-    }
+    println!("Received files go to {}.", received.display());
     println!("Technician's token: {}", server.token());
     println!("\nOpen in a browser:\n\n    {}\n", server.session_url(&session));
     if options.check {
@@ -63,15 +70,13 @@ pub(crate) fn run(workspace: &Workspace, options: &DemoOptions) -> Result<()> {
     Ok(())
 }
 
-fn start_host(programs: &Programs, screen: &Screen, server: &Server, session: &Session) -> Result<Running> {
-    let mut command = Command::new(&programs.host);
-    command.args(["--server", &server.url(), "--code", &session.code()]).args([
-        "--ui",
-        "headless",
-        "--grant",
-        "view,control",
-    ]);
-    Running::start(screen.show_on(&mut command))
+/// A command that takes no settings of Nearhand from our environment.
+fn fresh(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NEARHAND_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn ends_early(running: &mut Running, what: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::toolchain::{self, WasmToolchain, cargo};
 use crate::workspace::{Workspace, executable};
 use crate::{needs, process, viewer};
 
-/// The driver of Firefox. Not in Debian, so it is built once and kept: about two minutes on two cores.
+/// The driver of Firefox. Not in Debian, so it is built once and kept: about a minute of CPU.
 const GECKODRIVER: &str = "0.37.1";
 
 /// Generous, for a slow machine: a build that takes longer is stuck.
@@ -57,6 +57,9 @@ pub(crate) fn provide_crate(workspace: &Workspace, name: &str, version: &str) ->
     let mut command = cargo(workspace);
     command
         .env("CARGO_TARGET_DIR", &scratch)
+        // They mostly wait for others: optimised they take more than twice as long to build.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .args(["install", "--quiet", "--locked", name, "--version", version, "--root"])
         .arg(workspace.tools());
     let installed = process::run_within(&mut command, INSTALL_LIMIT);
