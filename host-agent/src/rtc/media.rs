@@ -68,11 +68,15 @@ impl Video {
 
     /// Reads what was negotiated for the track; to be called after every answer.
     pub(super) async fn negotiated(&self, track: &Arc<TrackLocalStaticRTP>, sender: &dyn RtpSender) {
+        let fmtp = track.track().await.codings().first().map(|coding| coding.codec.sdp_fmtp_line.clone());
+        let fmtp = fmtp.unwrap_or_default();
         let negotiated = sender.get_parameters().await.ok().and_then(|parameters| {
-            let parameters = parameters.rtp_parameters;
+            let (parameters, codecs) = (&parameters.rtp_parameters, &parameters.rtp_parameters.codecs);
+            // In the order of the offer; the profile that the track was made with says the most about the stream.
+            let best = codecs.iter().find(|codec| codec.rtp_codec.sdp_fmtp_line == fmtp).or(codecs.first())?;
             Some(Negotiated {
                 track: track.clone(),
-                payload_type: parameters.codecs.first()?.payload_type,
+                payload_type: best.payload_type,
                 playout_delay_id: parameters
                     .header_extensions
                     .iter()

@@ -7,7 +7,7 @@
 use super::stats::Shared;
 use rtc::interceptor::{Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
-    TransportLayerNack, nack_pairs_from_sequence_numbers,
+    NackPair, TransportLayerNack, nack_pairs_from_sequence_numbers,
 };
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
@@ -81,7 +81,7 @@ impl NackGate {
 
     fn filter(&mut self, nack: &TransportLayerNack, now: Instant) -> Option<TransportLayerNack> {
         let round_trip = self.shared.round_trip().unwrap_or(ASSUMED_ROUND_TRIP).max(SHORTEST_ROUND_TRIP);
-        let asked: Vec<u16> = nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+        let asked: Vec<u16> = nack.nacks.iter().flat_map(NackPair::packet_list).collect();
         let admitted: Vec<u16> =
             asked.iter().copied().filter(|&number| self.gate.admit(number, now, round_trip)).collect();
         self.shared.count_retransmissions(admitted.len(), asked.len() - admitted.len());

@@ -103,17 +103,16 @@ impl Peer {
             .with_ice_transport_policy(policy)
             .build();
 
-        let connection = PeerConnectionBuilder::new()
+        let builder = PeerConnectionBuilder::new()
             .with_configuration(configuration)
-            .with_media_engine(codec::media_engine().map_err(setup)?)
+            .with_media_engine(codec::media_engine().map_err(|error| setup(&error))?)
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(handler)
             .with_udp_addrs(config.bind.socket_addrs())
-            .with_data_channel_send_buffer_limit(SCTP_LIMIT)
-            .build()
-            .await
-            .map_err(setup)?;
+            .with_data_channel_send_buffer_limit(SCTP_LIMIT);
+        // The future holds the whole stack by value, 20 kB: not on our stack.
+        let connection = Box::pin(builder.build()).await.map_err(|error| setup(&error))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
         let (video, frames) = Video::new(shared.clone(), events.keyframe.clone());
@@ -194,7 +193,7 @@ impl Transport for Peer {
             return Err(RtcError::Candidate(format!("longer than {MAX_CANDIDATE} bytes")));
         }
         // The end needs no act, and a `.local` name cannot be resolved here: see `MulticastDnsMode` above.
-        if line.is_empty() || line.split(' ').nth(4).is_some_and(|address| address.ends_with(".local")) {
+        if line.is_empty() || is_mdns(line) {
             return Ok(());
         }
         let init = RTCIceCandidateInit {
@@ -249,8 +248,14 @@ impl Transport for Peer {
     }
 }
 
-fn setup(error: Error) -> RtcError {
-    RtcError::Setup(kind(&error))
+/// Whether the address of this candidate line, its fifth word (RFC 8839, 5.1), is a multicast DNS name.
+fn is_mdns(line: &str) -> bool {
+    let address = line.split(' ').nth(4).unwrap_or_default();
+    address.rsplit_once('.').is_some_and(|(_, top)| top.eq_ignore_ascii_case("local"))
+}
+
+fn setup(error: &Error) -> RtcError {
+    RtcError::Setup(kind(error))
 }
 
 /// The kind of an error without its text, which may quote SDP, addresses or credentials.

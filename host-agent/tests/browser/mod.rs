@@ -20,7 +20,7 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    RTCPeerConnectionIceEvent, RTCSessionDescription, Registry, SettingEngineBuilder,
     register_default_interceptors,
 };
 
@@ -30,7 +30,6 @@ pub(crate) const PLAYOUT_DELAY_URI: &str = "http://www.webrtc.org/experiments/rt
 /// What the stand-in sees.
 pub(crate) enum Seen {
     Candidate(RTCIceCandidateInit),
-    State(RTCPeerConnectionState),
     Rtp(rtc::rtp::Packet),
     Message(Channel, BytesMut),
 }
@@ -44,10 +43,6 @@ struct Handler {
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let _ = self.seen.send(Seen::Candidate(event.candidate.to_json().expect("candidate")));
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let _ = self.seen.send(Seen::State(state));
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
@@ -98,17 +93,15 @@ impl Browser {
         let registry = register_default_interceptors(Registry::new(), &mut engine).expect("interceptors");
         let (seen_tx, seen) = mpsc::unbounded_channel();
         let (track_tx, track) = mpsc::unbounded_channel();
-        let connection = PeerConnectionBuilder::new()
+        let builder = PeerConnectionBuilder::new()
             .with_media_engine(engine)
             .with_interceptor_registry(registry)
             .with_setting_engine(
                 SettingEngineBuilder::new().with_multicast_dns_mode(MulticastDnsMode::Disabled).build(),
             )
             .with_handler(Arc::new(Handler { seen: seen_tx.clone(), track: track_tx }))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
-            .build()
-            .await
-            .expect("offerer");
+            .with_udp_addrs(vec!["127.0.0.1:0"]);
+        let connection = Box::pin(builder.build()).await.expect("offerer");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let recvonly =
             RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
@@ -138,7 +131,7 @@ impl Browser {
 
     /// One round of offer and answer.
     pub(crate) async fn negotiate(&self, host: &dyn Transport, ice_restart: bool) -> (String, String) {
-        let options = RTCOfferOptions { ice_restart, ..Default::default() };
+        let options = RTCOfferOptions { ice_restart };
         let offer = self.connection.create_offer(Some(options)).await.expect("offer");
         self.connection.set_local_description(offer.clone()).await.expect("local");
         let answer = host.accept_offer(&offer.sdp).await.expect("answer");
