@@ -25,6 +25,8 @@ const PAYLOAD: usize = 1160;
 /// Packets let out at once, at most; then a pause of [`PAUSE`].
 const BURST: usize = 40;
 const PAUSE: Duration = Duration::from_millis(1);
+/// However low the rate: a frame must end some time.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// Minimum and maximum playout delay, 12 bits each, in units of 10 ms: show at once.
 const PLAYOUT_DELAY_ZERO: [u8; 3] = [0; 3];
 
@@ -33,8 +35,8 @@ pub(super) struct Video {
     frames: mpsc::Sender<EncodedFrame>,
     /// A frame is in hand.
     busy: AtomicBool,
-    /// Packets per burst.
-    burst: AtomicU32,
+    /// Bits per second; 0: no pacing but [`BURST`].
+    pacing: AtomicU32,
     /// What the last negotiation settled.
     negotiated: Mutex<Option<Negotiated>>,
     shared: Arc<Shared>,
@@ -58,7 +60,7 @@ impl Video {
         let video = Self {
             frames,
             busy: AtomicBool::new(false),
-            burst: AtomicU32::new(BURST as u32),
+            pacing: AtomicU32::new(0),
             negotiated: Mutex::new(None),
             shared,
             keyframe,
@@ -102,7 +104,7 @@ impl Video {
     }
 
     pub(super) fn set_pacing(&self, bits_per_second: Option<u32>) {
-        self.burst.store(packets_per_burst(bits_per_second) as u32, Ordering::Relaxed);
+        self.pacing.store(bits_per_second.unwrap_or(0), Ordering::Relaxed);
     }
 
     fn current(&self) -> Option<Negotiated> {
@@ -136,9 +138,10 @@ impl Video {
         let total = packets.len();
         let mut in_burst = 0;
         for (index, packet) in packets.into_iter().enumerate() {
-            if in_burst >= self.burst.load(Ordering::Relaxed) {
+            let (burst, pause) = pace(self.pacing.load(Ordering::Relaxed));
+            if in_burst >= burst {
                 self.shared.set_backlog(total - index);
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
                 in_burst = 0;
             }
             let size = packet.marshal_size();
@@ -166,9 +169,16 @@ pub(super) fn new_track(codec: RTCRtpCodec) -> Arc<TrackLocalStaticRTP> {
     )))
 }
 
-/// Packets of 1.2 kB per millisecond at this rate, within `1..=BURST`.
-fn packets_per_burst(bits_per_second: Option<u32>) -> usize {
-    bits_per_second.map_or(BURST, |rate| (rate as usize / (8 * 1000 * 1200)).clamp(1, BURST))
+/// Packets per burst and the pause after it, for packets of 1.2 kB.
+fn pace(bits_per_second: u32) -> (usize, Duration) {
+    const PACKET_BITS: u64 = 8 * 1200;
+    if bits_per_second == 0 {
+        return (BURST, PAUSE);
+    }
+    let bits_per_pause = u64::from(bits_per_second) * PAUSE.as_millis() as u64 / 1000;
+    let burst = (bits_per_pause / PACKET_BITS).clamp(1, BURST as u64);
+    let pause = Duration::from_secs_f64((burst * PACKET_BITS) as f64 / f64::from(bits_per_second));
+    (burst as usize, pause.clamp(PAUSE, LONGEST_PAUSE))
 }
 
 /// Cuts frames into packets (RFC 6184, non-interleaved mode).
@@ -275,9 +285,10 @@ mod tests {
 
     #[test]
     fn pacing_is_bounded() {
-        assert_eq!(packets_per_burst(None), BURST);
-        assert_eq!(packets_per_burst(Some(0)), 1);
-        assert_eq!(packets_per_burst(Some(48_000_000)), 5);
-        assert_eq!(packets_per_burst(Some(u32::MAX)), BURST);
+        assert_eq!(pace(0), (BURST, PAUSE));
+        assert_eq!(pace(u32::MAX), (BURST, PAUSE));
+        assert_eq!(pace(48_000_000), (5, PAUSE));
+        assert_eq!(pace(2_400_000), (1, Duration::from_millis(4)));
+        assert_eq!(pace(1), (1, LONGEST_PAUSE));
     }
 }

@@ -109,7 +109,7 @@ pub trait Transport: Send + Sync + 'static {
     fn can_send_frame(&self) -> bool;
 
     /// How fast one frame's packets are let out, in bits per second; `None`: as fast as the local network allows
-    /// (40 packets a millisecond). Meant for a small multiple of the encoder's target.
+    /// (40 packets a millisecond). Meant for a small multiple of the encoder's target; the least is 0.5 Mbit/s.
     fn set_pacing(&self, bits_per_second: Option<u32>);
 
     /// What is known about the way to the browser.
