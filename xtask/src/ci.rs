@@ -11,6 +11,9 @@ use crate::toolchain::{WASM, WasmToolchain, cargo};
 use crate::workspace::Workspace;
 use crate::{licences, process, setup, stories, viewer};
 
+/// What clippy is told at the end: a warning is a failure.
+const STRICT: [&str; 3] = ["--", "-D", "warnings"];
+
 /// One thing that must hold, with its name.
 type Step = (&'static str, fn(&Workspace) -> Result<()>);
 
@@ -21,6 +24,7 @@ const STEPS: &[Step] = &[
     ("licences", licences::run),
     ("session page", session_page),
     ("lints", lints),
+    ("browser lints", browser_lints),
     ("docs", docs),
     ("programs", release_programs),
 ];
@@ -83,17 +87,19 @@ fn session_page(workspace: &Workspace) -> Result<()> {
 }
 
 fn lints(workspace: &Workspace) -> Result<()> {
-    let strict = ["--", "-D", "warnings"];
-    process::run(cargo(workspace).args(["clippy", "--workspace", "--all-targets"]).args(strict))?;
+    process::run(cargo(workspace).args(["clippy", "--workspace", "--all-targets"]).args(STRICT))?;
     process::run(
         cargo(workspace)
             .args(["clippy", "--package", "xtask", "--features", "bindgen", "--bin", "nearhand-bindgen"])
-            .args(strict),
-    )?;
-    // Most of the viewer is compiled only for browsers.
+            .args(STRICT),
+    )
+}
+
+/// Most of the viewer is compiled only for browsers.
+fn browser_lints(workspace: &Workspace) -> Result<()> {
     let viewer = ["--package", "nearhand-viewer", "--target", WASM];
     match WasmToolchain::provide(workspace)? {
-        WasmToolchain::Rustup => process::run(cargo(workspace).arg("clippy").args(viewer).args(strict)),
+        WasmToolchain::Rustup => process::run(cargo(workspace).arg("clippy").args(viewer).args(STRICT)),
         debian @ WasmToolchain::Debian { .. } => {
             println!("the viewer is checked without clippy: Debian's compiler comes without it");
             process::run(debian.cargo(workspace).arg("check").args(viewer))

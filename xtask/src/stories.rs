@@ -32,7 +32,7 @@ pub(crate) fn conclude(tally: Tally) -> ExitCode {
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What [`test`] does, without its last line.
+/// What [`test()`] does, without its last line.
 pub(crate) fn run_all(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
     needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
     viewer::build(workspace)?;
