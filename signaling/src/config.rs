@@ -1,0 +1,277 @@
+//! What the operator asks for: options and environment variables become one typed [`Config`], or a list of everything
+//! that is wrong with them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nearhand_protocol::signal::{IceServer, MAX_NAME, Technician};
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+use crate::account::OperatorToken;
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use options::Options;
+
+/// How long a session may last.
+pub const LONGEST_SESSION: Duration = Duration::from_hours(24);
+
+/// Everything that the server needs to know. Unsafe combinations can't be expressed: [`Config::from_options`] refuses
+/// them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What browsers call this server; `None`: what it listens on.
+    pub public_url: Option<Url>,
+    /// What the technician signs in with.
+    pub token: OperatorToken,
+    /// Who helps, as the customer is told.
+    pub technician: Technician,
+    /// Certificate chain and key; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// A proxy in front of the server ends TLS, and says in `X-Forwarded-For` who is asking.
+    pub behind_proxy: bool,
+    /// Where the server's key lies; `None`: it is forgotten at the end.
+    pub state: Option<PathBuf>,
+    /// Where the host programs lie.
+    pub downloads: Option<PathBuf>,
+    /// How long a code can be used.
+    pub code_lifetime: Duration,
+    /// How long an end that dropped out may stay away.
+    pub grace: Duration,
+    /// What both ends are told for their way around firewalls.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// Files in PEM form.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and its root.
+    pub certificates: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Everything that is wrong with the options.
+#[derive(Debug, thiserror::Error)]
+pub struct Problems(pub Vec<String>);
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server can't start like this:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl Config {
+    /// Reads all options and reports all problems at once.
+    pub fn from_options(options: Options) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let config = Self {
+            listen: listen(&options.listen, &mut problems),
+            public_url: options.public_url.and_then(|url| public_url(&url, &mut problems)),
+            token: token(options.technician_token.as_deref(), &mut problems),
+            technician: Technician {
+                name: name("--technician-name", options.technician_name, &mut problems),
+                organisation: name("--organisation", options.organisation, &mut problems),
+            },
+            tls: tls(options.tls_cert, options.tls_key, &mut problems),
+            behind_proxy: options.behind_proxy,
+            state: options.state,
+            downloads: options.downloads,
+            code_lifetime: seconds("--code-lifetime", &options.code_lifetime, 30..=86_400, &mut problems),
+            grace: seconds("--grace", &options.grace, 1..=3_600, &mut problems),
+            ice_servers: ice_servers(options.ice_servers, &mut problems),
+        };
+        config.check_together(&mut problems);
+        if let Err(error) = EnvFilter::try_new(&options.log) {
+            problems
+                .push(format!("NEARHAND_LOG: {error}; write for example info, or nearhand_signaling=debug"));
+        }
+        if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    }
+
+    /// Whether what browsers call this server is https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().map_or(self.tls.is_some(), |url| url.scheme() == "https")
+    }
+
+    fn check_together(&self, problems: &mut Vec<String>) {
+        let loopback = self.listen.ip().is_loopback();
+        if !loopback && self.tls.is_none() && !self.behind_proxy {
+            problems.push(format!(
+                "--listen {}: plain HTTP would let anybody on the way read codes and take sessions over; set --tls-cert and \
+                 --tls-key, or listen on 127.0.0.1, or set --behind-proxy if a proxy in front of it ends TLS",
+                self.listen
+            ));
+        }
+        if self.tls.is_some() && self.behind_proxy {
+            problems.push(
+                "--tls-cert and --behind-proxy: either this server ends TLS or the proxy does; drop one of them".into(),
+            );
+        }
+        match &self.public_url {
+            None if self.behind_proxy => {
+                problems.push("--behind-proxy: set --public-url to the address that browsers use".into());
+            }
+            None if self.listen.ip().is_unspecified() => problems.push(format!(
+                "--listen {}: set --public-url to the address that browsers use, for example https://help.example.com",
+                self.listen
+            )),
+            Some(url) if url.scheme() == "http" && !is_loopback(url) => problems.push(format!(
+                "--public-url {url}: browsers share no screen over plain HTTP, and it would be read on the way; \
+                 make it https"
+            )),
+            Some(url) if url.scheme() == "http" && self.tls.is_some() => {
+                problems.push(format!("--public-url {url}: this server speaks TLS, so it must be https"));
+            }
+            Some(url) if url.scheme() == "https" && self.tls.is_none() && !self.behind_proxy => {
+                problems.push(format!(
+                    "--public-url {url}: nobody ends TLS; set --tls-cert and --tls-key, or --behind-proxy"
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn listen(text: &str, problems: &mut Vec<String>) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| {
+        problems.push(format!(
+            "--listen {text:?} is no address and port; write for example 127.0.0.1:8080 or [::]:443"
+        ));
+        ([127, 0, 0, 1], 8080).into()
+    })
+}
+
+fn public_url(text: &str, problems: &mut Vec<String>) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if url.is_none() {
+        problems.push(format!(
+            "--public-url {text:?}: write a scheme, a name and perhaps a port, without a path: https://help.example.com"
+        ));
+    }
+    url
+}
+
+/// The token itself is not repeated: what is printed ends up in logs.
+fn token(text: Option<&str>, problems: &mut Vec<String>) -> OperatorToken {
+    let parsed = match text {
+        None | Some("") => {
+            problems.push(
+                "--technician-token is missing: technicians sign in with it; openssl rand -hex 16 makes a good one, \
+                 and NEARHAND_TECHNICIAN_TOKEN keeps it out of the list of processes"
+                    .into(),
+            );
+            None
+        }
+        Some(text) => match text.parse() {
+            Ok(token) => Some(token),
+            Err(error) => {
+                problems.push(format!("--technician-token: {error}"));
+                None
+            }
+        },
+    };
+    // Never used: with a problem there is no configuration.
+    parsed.unwrap_or_else(OperatorToken::placeholder)
+}
+
+fn name(option: &str, text: Option<String>, problems: &mut Vec<String>) -> String {
+    let text = text.unwrap_or_default().trim().to_owned();
+    if text.len() > MAX_NAME {
+        problems.push(format!("{option} is longer than {MAX_NAME} bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        problems.push(format!("{option} has a line break or another control character in it"));
+    }
+    text
+}
+
+fn tls(certificates: Option<PathBuf>, key: Option<PathBuf>, problems: &mut Vec<String>) -> Option<TlsFiles> {
+    match (certificates, key) {
+        (Some(certificates), Some(key)) => Some(TlsFiles { certificates, key }),
+        (None, None) => None,
+        (Some(certificates), None) => {
+            problems.push("--tls-cert needs --tls-key, the private key in PEM form".into());
+            // Half of it is enough not to report plain HTTP as well.
+            Some(TlsFiles { certificates, key: PathBuf::new() })
+        }
+        (None, Some(key)) => {
+            problems.push("--tls-key needs --tls-cert, the certificate chain in PEM form".into());
+            Some(TlsFiles { certificates: PathBuf::new(), key })
+        }
+    }
+}
+
+fn seconds(
+    option: &str,
+    text: &str,
+    range: std::ops::RangeInclusive<u64>,
+    problems: &mut Vec<String>,
+) -> Duration {
+    let seconds = text.parse().ok().filter(|seconds| range.contains(seconds));
+    if seconds.is_none() {
+        let (least, most) = range.into_inner();
+        problems.push(format!("{option} {text:?}: write a number of seconds from {least} to {most}"));
+    }
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
+fn ice_servers(urls: Vec<String>, problems: &mut Vec<String>) -> Vec<IceServer> {
+    let urls = urls.into_iter().map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+    urls.filter_map(|url| {
+        let server = ice_server(&url);
+        if server.is_none() {
+            problems.push(format!(
+                "--ice-server {url:?}: write stun:HOST[:PORT], or turn:USER:PASSWORD@HOST[:PORT][?transport=tcp]"
+            ));
+        }
+        server
+    })
+    .collect()
+}
+
+/// `stun:host:port`, or `turn:user:password@host:port`: browsers want the user apart.
+fn ice_server(text: &str) -> Option<IceServer> {
+    let (scheme, rest) = text.split_once(':')?;
+    let sound = |text: &str| {
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+    };
+    match (scheme, rest.rsplit_once('@')) {
+        ("stun" | "stuns", None) if sound(rest) => {
+            Some(IceServer { urls: vec![text.to_owned()], username: None, credential: None })
+        }
+        ("turn" | "turns", Some((user, host))) if sound(host) => {
+            let (username, credential) = user.split_once(':')?;
+            Some(IceServer {
+                urls: vec![format!("{scheme}:{host}")],
+                username: Some(username.to_owned()),
+                credential: Some(credential.to_owned()),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether the host of this address is this machine, as browsers see it.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

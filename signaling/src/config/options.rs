@@ -1,0 +1,101 @@
+//! The command line, which is the manual.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The Nearhand server: pages, pairing by code, and the relay of what two ends need to find each other.
+///
+/// It never sees a screen, a key press, a file or a chat line: those go from browser to host directly, encrypted.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "nearhand", version, after_long_help = EXAMPLES)]
+pub struct Options {
+    /// Address and port to listen on; port 0 takes any free one, and the line on stdout says which.
+    #[arg(long, env = "NEARHAND_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+
+    /// The origin that browsers use, for example https://help.example.com. Requests from pages of any other origin are
+    /// refused. Default: what the server listens on.
+    #[arg(long, env = "NEARHAND_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// What technicians sign in with: at least 16 characters. Required. Better set by its environment variable, since
+    /// everybody on the machine can read the command lines of processes. A new token signs everybody out.
+    #[arg(long, env = "NEARHAND_TECHNICIAN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub technician_token: Option<String>,
+
+    /// The technician's name, as the customer is told it.
+    #[arg(long, env = "NEARHAND_TECHNICIAN_NAME", value_name = "NAME")]
+    pub technician_name: Option<String>,
+
+    /// Whom the technician works for, as the customer is told it.
+    #[arg(long, env = "NEARHAND_ORGANISATION", value_name = "NAME")]
+    pub organisation: Option<String>,
+
+    /// Certificate chain in PEM form, the server's own first.
+    #[arg(long, env = "NEARHAND_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key in PEM form, readable by the server's user only (chmod 600).
+    #[arg(long, env = "NEARHAND_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// A proxy in front of this server ends TLS: plain HTTP is accepted on any address, and the last address in
+    /// X-Forwarded-For is believed to be who asks. Nobody but the proxy may reach the port.
+    #[arg(long, env = "NEARHAND_BEHIND_PROXY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub behind_proxy: bool,
+
+    /// Folder for the server's key (made if missing). With it sign-ins and sessions survive a restart.
+    #[arg(long, env = "NEARHAND_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// Folder with the host programs that customers download, named nearhand-host-SYSTEM-ARCH[.exe].
+    #[arg(long, env = "NEARHAND_DOWNLOADS", value_name = "DIR")]
+    pub downloads: Option<PathBuf>,
+
+    /// Seconds for which a code can be used, once.
+    #[arg(long, env = "NEARHAND_CODE_LIFETIME", value_name = "SECONDS", default_value = "600")]
+    pub code_lifetime: String,
+
+    /// Seconds for which an end that dropped out can come back before the session ends.
+    #[arg(long, env = "NEARHAND_GRACE", value_name = "SECONDS", default_value = "60")]
+    pub grace: String,
+
+    /// A STUN or TURN server for both ends: stun:HOST[:PORT] or turn:USER:PASSWORD@HOST[:PORT][?transport=tcp]. Can be
+    /// given several times, or as a list with commas. Default: none, the two ends must reach each other directly.
+    #[arg(
+        long = "ice-server",
+        env = "NEARHAND_ICE_SERVERS",
+        value_name = "URL",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub ice_servers: Vec<String>,
+
+    /// What is logged to stderr: error, warn, info, debug, trace, or target=level with commas. Codes, keys, tokens and
+    /// descriptions of connections are never logged, on no level.
+    #[arg(long, env = "NEARHAND_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it on this machine:
+    NEARHAND_TECHNICIAN_TOKEN=$(openssl rand -hex 16) nearhand --downloads dist
+
+  For a company, with its own certificate:
+    nearhand --listen 0.0.0.0:443 --public-url https://help.example.com \\
+      --tls-cert /etc/nearhand/chain.pem --tls-key /etc/nearhand/key.pem \\
+      --state /var/lib/nearhand --organisation 'Example Ltd' --technician-name 'Ada'
+
+  Behind a proxy that ends TLS and passes WebSockets on:
+    nearhand --listen 127.0.0.1:8080 --behind-proxy --public-url https://help.example.com \\
+      --state /var/lib/nearhand
+
+When it is ready it prints one line to stdout: listening on http://127.0.0.1:8080
+SIGTERM or Ctrl+C ends it: both ends of every session are told, and come back to the next start.
+
+Exit status:
+  0  it was told to stop, and did
+  1  it failed; the reason is on stderr
+  2  the options are wrong; all of the problems are on stderr";

@@ -1,0 +1,89 @@
+//! An end takes its seat.
+
+use std::time::Instant;
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::id::{Epoch, ResumeToken};
+use nearhand_protocol::signal::{HostInfo, ServerToHost, ServerToViewer};
+use nearhand_protocol::version::Version;
+
+use super::{ConnectionId, Effect, Place, Room, Ticket};
+
+impl Room {
+    pub(super) fn host_enters(
+        &mut self,
+        connection: ConnectionId,
+        ticket: Ticket,
+        info: HostInfo,
+        resume: ResumeToken,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if ticket == Ticket::Code {
+            let Some(until) = self.code_until.take() else {
+                effects.push(Effect::Close(connection, CloseReason::UnknownCode));
+                return;
+            };
+            effects.push(Effect::CodeSpent);
+            if let Place::Away(back_by) = &mut self.viewer {
+                // From here on somebody waits for the technician, who may be looking at another page of the desk.
+                *back_by = Some(until.max(now + self.terms.grace));
+            }
+        }
+        replace(self.host, effects);
+        self.host = Place::Here(connection);
+        self.info = Some(info.clone());
+        effects.push(Effect::ToHost(
+            connection,
+            ServerToHost::Welcome {
+                version: Version::CURRENT,
+                session: self.subject.session,
+                resume,
+                technician: self.subject.technician.clone(),
+                ice_servers: self.subject.ice_servers.clone(),
+                viewer_present: self.viewer.connection().is_some(),
+            },
+        ));
+        if let Place::Here(viewer) = self.viewer {
+            effects.push(Effect::ToViewer(viewer, ServerToViewer::HostArrived { host: info }));
+        }
+        effects.push(Effect::Changed);
+    }
+
+    pub(super) fn viewer_enters(
+        &mut self,
+        connection: ConnectionId,
+        resume: ResumeToken,
+        clock: u32,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        replace(self.viewer, effects);
+        self.viewer = Place::Here(connection);
+        self.epoch = self.epoch.saturating_add(1).max(clock);
+        effects.push(Effect::ToViewer(
+            connection,
+            ServerToViewer::Welcome {
+                version: Version::CURRENT,
+                session: self.subject.session,
+                resume,
+                nameplate: self.subject.nameplate,
+                code_valid_s: self.code_valid_s(now),
+                epoch: Epoch(self.epoch),
+                ice_servers: self.subject.ice_servers.clone(),
+                host: self.host.connection().and(self.info.clone()),
+            },
+        ));
+        if let Place::Here(host) = self.host {
+            effects.push(Effect::ToHost(host, ServerToHost::ViewerArrived));
+        }
+        effects.push(Effect::Changed);
+    }
+}
+
+/// The newer connection has the seat: a reloaded tab must not wait until the server notices that the old one died.
+fn replace(before: Place, effects: &mut Vec<Effect>) {
+    if let Place::Here(old) = before {
+        effects.push(Effect::Close(old, CloseReason::Replaced));
+    }
+}

@@ -1,0 +1,10 @@
+//! `/`: the customer's page.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::page;
+
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    page::answer("/pages/customer.html", &headers)
+}

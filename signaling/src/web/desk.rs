@@ -1,0 +1,10 @@
+//! `/desk`: the technician's page.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::page;
+
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    page::answer("/pages/desk.html", &headers)
+}

@@ -1,0 +1,59 @@
+//! Whether a connection may come in, and to which room.
+
+use std::time::{Instant, SystemTime};
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::id::Seat;
+use nearhand_protocol::signal::Entry;
+use nearhand_protocol::version::Version;
+
+use super::Peer;
+use super::side::Hello;
+use crate::app::App;
+use crate::registry::Handle;
+use crate::room::Ticket;
+
+/// A connection that may come in.
+pub(super) struct Admitted {
+    pub(super) handle: Handle,
+    pub(super) ticket: Ticket,
+}
+
+pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<Admitted, CloseReason> {
+    if !Version::CURRENT.speaks_with(hello.version) {
+        return Err(CloseReason::VersionMismatch);
+    }
+    match (&hello.entry, seat) {
+        (Entry::Nameplate { nameplate }, Seat::Host) => {
+            let room = || app.registry.by_nameplate(*nameplate);
+            let found = app.code_throttle.attempt(peer.address, *nameplate, Instant::now(), room);
+            let handle = found.map_err(|_| CloseReason::TooManyAttempts)?;
+            Ok(Admitted { handle: handle.ok_or(CloseReason::UnknownCode)?, ticket: Ticket::Code })
+        }
+        (Entry::SignedIn { session }, Seat::Viewer) => {
+            let person = peer.person.ok_or(CloseReason::NotSignedIn)?;
+            let handle = app.registry.by_session(*session).ok_or(CloseReason::BadResume)?;
+            if handle.owner() != person {
+                return Err(CloseReason::NotSignedIn);
+            }
+            Ok(Admitted { handle, ticket: Ticket::Resume })
+        }
+        (Entry::Resume { token }, _) => {
+            let claim = app.resumption.check(token, seat, SystemTime::now());
+            let handle = claim.and_then(|claim| app.registry.resume(claim));
+            Ok(Admitted { handle: handle.ok_or(CloseReason::BadResume)?, ticket: Ticket::Resume })
+        }
+        (Entry::Nameplate { .. }, Seat::Viewer) | (Entry::SignedIn { .. }, Seat::Host) => {
+            Err(CloseReason::BadMessage)
+        }
+    }
+}
+
+/// What is said to a connection whose room ended between its admission and its entry.
+pub(super) fn too_late(ticket: Ticket, app: &App) -> CloseReason {
+    match ticket {
+        _ if app.stop.is_cancelled() => CloseReason::ServerShutdown,
+        Ticket::Code => CloseReason::UnknownCode,
+        Ticket::Resume => CloseReason::BadResume,
+    }
+}
