@@ -192,7 +192,8 @@ impl Encoder {
         // 0 as the lower bound makes openh264 take its default range 26..35.
         p.iMinQp = 1;
         p.iMaxQp = 51;
-        // A screen has no noise, and what looks like background to the encoder is text that must get sharp.
+        // A screen has no noise, and what looks like background to the encoder is text that must get sharp: with the
+        // detection on a resting page stays at 38.9 dB, without it gets to 49.7 dB within a second.
         p.bEnableDenoise = false;
         p.bEnableBackgroundDetection = false;
         p.bEnableAdaptiveQuant = false;
