@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::process::{Process, tail};
@@ -13,6 +13,15 @@ use crate::wait;
 
 /// How long the program may take for anything that is said on its terminal.
 const ANSWER: Duration = Duration::from_secs(15);
+
+/// Words of the first question.
+pub(crate) const VIEW: &str = "see your screen";
+/// Words of the second question.
+pub(crate) const CONTROL: &str = "mouse and keyboard";
+/// Words of the question before the first file that comes.
+pub(crate) const FILES_IN: &str = "file";
+/// Words of the question before the first file that goes.
+pub(crate) const FILES_OUT: &str = "file";
 
 /// A running customer's program.
 pub(crate) struct Host {
@@ -47,6 +56,13 @@ impl Host {
         set(&mut command);
         let process = stage.start("host", &mut command)?;
         Ok(Self { process, read: 0, downloads })
+    }
+
+    /// Starts it without a person: it gives these rights by itself.
+    pub(crate) fn headless(stage: &Stage, server: &str, display: &str, code: &str, grant: &str) -> Result<Self> {
+        Self::start_with(stage, server, |command| {
+            command.args(["--code", code, "--ui", "headless", "--grant", grant, "--display", display]);
+        })
     }
 
     /// Waits until it prints this, after everything that was waited for before.
@@ -86,6 +102,11 @@ impl Host {
         self.process.stdout.text()
     }
 
+    /// What it has printed after everything that was waited for.
+    pub(crate) fn said_since(&self) -> String {
+        self.said().get(self.read..).unwrap_or_default().to_owned()
+    }
+
     /// Everything that it has complained about.
     pub(crate) fn complaint(&self) -> String {
         self.process.stderr.text()
@@ -110,4 +131,18 @@ impl Host {
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
+}
+
+/// Waits for the end of a program that can't do what it was asked: a status that is not 0, and one sentence that has
+/// this word in it.
+pub(crate) async fn fails_with_one_sentence(host: &mut Host, word: &str) -> Result<()> {
+    let status = host.ends(Duration::from_secs(20)).await.with_context(|| host.complaint())?;
+    let complaint = host.complaint();
+    let lines: Vec<&str> = complaint.lines().filter(|line| !line.trim().is_empty()).collect();
+    ensure!(status.code() == Some(1), "the host ended with {status}: {complaint}");
+    // Before the sentence there may be lines of the log, which begin with a time.
+    let sentences = lines.iter().filter(|line| !line.starts_with("20")).count();
+    ensure!(sentences == 1, "that is not one sentence: {complaint}");
+    ensure!(lines.last().is_some_and(|line| line.contains(word)), "it does not say “{word}”: {complaint}");
+    Ok(())
 }

@@ -16,5 +16,7 @@ mod host;
 mod server;
 mod x;
 
+mod meeting;
+
 pub mod runner;
 mod stories;

@@ -1,6 +1,16 @@
 //! The stories, by group.
 
+mod chat;
+mod consent;
+mod control;
+mod endings;
+pub(crate) mod files;
+mod firefox;
+mod gallery;
 mod harness;
+mod hostile;
+mod pairing;
+mod refusals;
 
 use crate::runner::Story;
 
@@ -18,5 +28,17 @@ pub(crate) use story;
 
 /// All groups in the order in which they are played.
 pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
-    vec![("harness", harness::stories())]
+    let main_job = [
+        pairing::stories(),
+        consent::stories(),
+        control::stories(),
+        chat::stories(),
+        files::stories(),
+        endings::stories(),
+        refusals::stories(),
+        hostile::stories(),
+        firefox::stories(),
+        gallery::stories(),
+    ];
+    vec![("harness", harness::stories()), ("main-job", main_job.into_iter().flatten().collect())]
 }

@@ -1,0 +1,273 @@
+//! A technician's tab and a customer's program that meet: what most stories begin with.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+
+use crate::browser::{Kind, PAGE, Tab};
+use crate::host::{self, Host};
+use crate::picture::Picture;
+use crate::server::{Server, TOKEN};
+use crate::stage::Stage;
+use crate::wait;
+use crate::x::xvfb::Xvfb;
+
+/// The last three digits of every code of the stories.
+pub(crate) const SECRET: &str = "705";
+
+/// Both ends, and what is between them.
+pub(crate) struct Meeting {
+    pub(crate) viewer: Viewer,
+    pub(crate) host: Host,
+    pub(crate) server: Server,
+    pub(crate) xvfb: Xvfb,
+    pub(crate) session: Session,
+}
+
+/// A session that was made for a story.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) code: String,
+}
+
+impl Session {
+    pub(crate) async fn new(server: &Server) -> Result<Self> {
+        let (id, nameplate) = server.new_session().await?;
+        Ok(Self { id, code: format!("{nameplate}{SECRET}") })
+    }
+}
+
+impl Meeting {
+    /// The technician waits in the session's tab; the customer's program was started with the code and has asked nothing
+    /// that was answered yet.
+    pub(crate) async fn arrive(stage: &Stage) -> Result<Self> {
+        Self::arrive_with(stage, Kind::Chromium, &[]).await
+    }
+
+    pub(crate) async fn arrive_with(stage: &Stage, kind: Kind, server: &[(&str, &str)]) -> Result<Self> {
+        let xvfb = Xvfb::start(stage, 1280, 800).await?;
+        let server = Server::start_with(stage, server).await?;
+        let session = Session::new(&server).await?;
+        let viewer = Viewer::open(stage.browser(kind).await?, &server, &session).await?;
+        viewer.phase("waiting").await?;
+        let host = Host::start(stage, &server.url, &xvfb.display, &session.code)?;
+        Ok(Self { viewer, host, server, xvfb, session })
+    }
+
+    /// The customer has said yes to the first question, and the picture is there.
+    pub(crate) async fn begin(stage: &Stage) -> Result<Self> {
+        let mut meeting = Self::arrive(stage).await?;
+        meeting.allow_view().await?;
+        Ok(meeting)
+    }
+
+    /// The customer has said yes to both questions.
+    pub(crate) async fn begin_with_control(stage: &Stage) -> Result<Self> {
+        let mut meeting = Self::begin(stage).await?;
+        meeting.allow_control().await?;
+        Ok(meeting)
+    }
+
+    pub(crate) async fn allow_view(&mut self) -> Result<()> {
+        self.host.asked(host::VIEW, true).await?;
+        self.viewer.phase("viewing").await?;
+        self.viewer.picture_there().await
+    }
+
+    pub(crate) async fn allow_control(&mut self) -> Result<()> {
+        self.viewer.tab.click(names::CONTROL).await?;
+        self.host.asked(host::CONTROL, true).await?;
+        self.viewer.phase("controlling").await
+    }
+}
+
+/// What the session's page calls its parts; the page's own comment is the contract.
+pub(crate) mod names {
+    pub(crate) const CONTROL: &str = "#control";
+    pub(crate) const CHAT_OPEN: &str = "#toggle-chat";
+    pub(crate) const CHAT_LINES: &str = "#chat-lines";
+    pub(crate) const CHAT_INPUT: &str = "#chat-input";
+    pub(crate) const CHAT_UNREAD: &str = "#chat-unread";
+    pub(crate) const FILES_OPEN: &str = "#toggle-files";
+    pub(crate) const FILE_INPUT: &str = "#file-input";
+    pub(crate) const TRANSFERS: &str = "#transfers";
+    pub(crate) const SAVE: &str = "#transfers .save";
+    pub(crate) const END: &str = "#end";
+    pub(crate) const END_CONFIRM: &str = "#end-confirm";
+    pub(crate) const STATUS: &str = "#status";
+}
+
+/// The session's tab.
+#[derive(Clone)]
+pub(crate) struct Viewer {
+    pub(crate) tab: Tab,
+}
+
+/// Keeps the page's peer connections where the stories and measurements can ask them for their statistics.
+const KEEP_PEERS: &str = "
+    window.nearhandPeers = [];
+    const Native = window.RTCPeerConnection;
+    window.RTCPeerConnection = class extends Native {
+        constructor(...options) { super(...options); window.nearhandPeers.push(this); }
+    };";
+
+impl Viewer {
+    /// Signs in by a link that leads into the session.
+    pub(crate) async fn open(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
+        if tab.kind == Kind::Chromium {
+            tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": KEEP_PEERS})).await?;
+        }
+        tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{SECRET}", server.url, session.id)).await?;
+        tab.click("#submit").await?;
+        Ok(Self { tab })
+    }
+
+    /// Waits until the session is in this phase.
+    pub(crate) async fn phase(&self, phase: &str) -> Result<()> {
+        self.phase_within(phase, PAGE).await
+    }
+
+    pub(crate) async fn phase_within(&self, phase: &str, limit: Duration) -> Result<()> {
+        let condition = format!("document.querySelector('[data-phase={phase}]')");
+        let found = self.tab.until_within(limit, &format!("the phase “{phase}”"), &condition).await;
+        match found {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let now = self.now().await.unwrap_or_default();
+                Err(error.context(format!("the phase is “{now}”")))
+            }
+        }
+    }
+
+    /// The phase just now.
+    pub(crate) async fn now(&self) -> Result<String> {
+        self.tab.js("return document.querySelector('[data-phase]')?.dataset.phase ?? 'none';", &[]).await
+    }
+
+    /// Waits until a picture is shown.
+    pub(crate) async fn picture_there(&self) -> Result<()> {
+        let condition = "(() => { const v = document.querySelector('#screen');
+            return v.checkVisibility() && v.readyState >= 2 && v.videoWidth > 0; })()";
+        self.tab.until("the picture", condition).await
+    }
+
+    /// Waits until none is shown.
+    pub(crate) async fn picture_gone(&self, limit: Duration) -> Result<()> {
+        let condition = "(() => { const v = document.querySelector('#screen');
+            return !v || !v.checkVisibility() || v.videoWidth === 0 || v.readyState < 2; })()";
+        self.tab.until_within(limit, "the picture to go", condition).await
+    }
+
+    /// How many frames were shown since the picture began.
+    pub(crate) async fn frames(&self) -> Result<u64> {
+        self.tab.js("return document.querySelector('#screen').getVideoPlaybackQuality().totalVideoFrames;", &[]).await
+    }
+
+    /// The picture as it is shown, in its own pixels.
+    pub(crate) async fn picture(&self) -> Result<Picture> {
+        let body = "const v = document.querySelector('#screen');
+            const c = document.createElement('canvas');
+            c.width = v.videoWidth; c.height = v.videoHeight;
+            c.getContext('2d', { willReadFrequently: true }).drawImage(v, 0, 0);
+            return c.toDataURL('image/png').split(',')[1];";
+        let encoded: String = self.tab.js(body, &[]).await?;
+        let png = data_encoding::BASE64.decode(encoded.as_bytes()).context("a PNG that is not base64")?;
+        Picture::from_png(&png)
+    }
+
+    /// Waits until the picture is near enough to the true one, in dB of each channel.
+    pub(crate) async fn shows(&self, xvfb: &Xvfb, least: f64) -> Result<()> {
+        let screen = xvfb.screen()?;
+        let mut best = [0.0; 3];
+        let found = wait::find(PAGE, "the true picture", || async {
+            let psnr = self.picture().await?.psnr(&screen.picture()?)?;
+            Ok(Some(psnr))
+        });
+        let mut psnr = found.await?;
+        let end = std::time::Instant::now() + PAGE;
+        while psnr.iter().any(|channel| *channel < least) {
+            if psnr.iter().sum::<f64>() > best.iter().sum() {
+                best = psnr;
+            }
+            ensure!(std::time::Instant::now() < end, "the picture is never nearer than {best:.1?} dB; {least} dB wanted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            psnr = self.picture().await?.psnr(&screen.picture()?)?;
+        }
+        Ok(())
+    }
+
+    /// The point of the page that shows this pixel of the picture.
+    pub(crate) async fn point(&self, x: u32, y: u32) -> Result<(f64, f64)> {
+        let body = "const v = document.querySelector('#screen'), r = document.querySelector('#picture').getBoundingClientRect();
+            return [r.left + (arguments[0] + 0.5) * r.width / v.videoWidth, r.top + (arguments[1] + 0.5) * r.height / v.videoHeight];";
+        self.tab.js(body, &[json!(x), json!(y)]).await
+    }
+
+    pub(crate) async fn mouse(&self, kind: &str, x: u32, y: u32, pressed: bool) -> Result<()> {
+        let (left, top) = self.point(x, y).await?;
+        self.mouse_at(kind, left, top, pressed).await
+    }
+
+    pub(crate) async fn mouse_at(&self, kind: &str, left: f64, top: f64, pressed: bool) -> Result<()> {
+        let button = if kind == "mouseMoved" && !pressed { "none" } else { "left" };
+        let event = json!({
+            "type": kind, "x": left, "y": top, "button": button, "buttons": u8::from(pressed), "clickCount": u8::from(kind != "mouseMoved"),
+        });
+        self.tab.devtools("Input.dispatchMouseEvent", event).await.map(drop)
+    }
+
+    /// Moves the pointer to a pixel of the picture and clicks there.
+    pub(crate) async fn click_pixel(&self, x: u32, y: u32) -> Result<()> {
+        self.mouse("mouseMoved", x, y, false).await?;
+        self.mouse("mousePressed", x, y, true).await?;
+        self.mouse("mouseReleased", x, y, false).await
+    }
+
+    /// Presses or releases a key of the technician's keyboard, in the technician's layout.
+    pub(crate) async fn key(&self, code: &str, key: &str, modifiers: u8, down: bool) -> Result<()> {
+        let mut event = json!({
+            "type": if down { "keyDown" } else { "keyUp" }, "code": code, "key": key, "modifiers": modifiers,
+            "windowsVirtualKeyCode": virtual_key(code, key),
+        });
+        if down {
+            // Without text Chromium takes it for a key that types nothing.
+            match key {
+                "Enter" => event["text"] = json!("\r"),
+                key if key.chars().count() == 1 && modifiers & (2 | 4) == 0 => event["text"] = json!(key),
+                _ => event["type"] = json!("rawKeyDown"),
+            }
+        }
+        self.tab.devtools("Input.dispatchKeyEvent", event).await.map(drop)
+    }
+
+    /// A key down and up.
+    pub(crate) async fn stroke(&self, code: &str, key: &str) -> Result<()> {
+        self.key(code, key, 0, true).await?;
+        self.key(code, key, 0, false).await
+    }
+
+    /// A key while another is held, as `AltRight` for `€`.
+    pub(crate) async fn stroke_with(&self, holder: (&str, &str, u8), code: &str, key: &str) -> Result<()> {
+        let (holder_code, holder_key, modifiers) = holder;
+        self.key(holder_code, holder_key, modifiers, true).await?;
+        self.key(code, key, modifiers, true).await?;
+        self.key(code, key, modifiers, false).await?;
+        self.key(holder_code, holder_key, 0, false).await
+    }
+}
+
+/// Windows' number of a key, which Chromium's shortcuts look at.
+fn virtual_key(code: &str, key: &str) -> u32 {
+    match code {
+        "Enter" => 13,
+        "Backspace" => 8,
+        "Tab" => 9,
+        "ShiftLeft" | "ShiftRight" => 16,
+        "ControlLeft" | "ControlRight" => 17,
+        "AltLeft" | "AltRight" => 18,
+        "Space" => 32,
+        _ => key.chars().next().map_or(0, |c| c.to_ascii_uppercase() as u32 & 0xff),
+    }
+}
