@@ -1,1 +1,106 @@
-//! Under construction.
+//! The technician's session tab.
+//!
+//! A module uses the ones listed above it, never those below. The first group is pure and tested natively; the second
+//! touches the browser.
+
+use core::cell::RefCell;
+
+use nearhand_protocol::code::Secret;
+use nearhand_protocol::id::SessionId;
+use wasm_bindgen::prelude::*;
+
+pub mod back_off;
+pub mod conversation;
+pub mod geometry;
+pub mod pointing;
+pub mod state;
+pub mod typing;
+pub mod words;
+
+mod dom;
+mod last_resort;
+mod listen;
+
+mod rtc;
+mod screen;
+mod signal;
+mod stats;
+
+mod chat;
+mod files;
+mod keyboard;
+mod pointer;
+mod toolbar;
+
+mod app;
+
+thread_local! {
+    /// The application, for the page's script and for the panic hook.
+    static RUNNING: RefCell<Option<app::Handle>> = const { RefCell::new(None) };
+}
+
+/// Starts the session that the page's address names. Called once, by the page's script.
+#[wasm_bindgen]
+pub fn start() -> Result<(), JsError> {
+    std::panic::set_hook(Box::new(|panic| fail(&panic.to_string())));
+    let session = session().map_err(|error| JsError::new(&error))?;
+    let handle = app::Handle::start(session).map_err(|missing| JsError::new(&missing.to_string()))?;
+    RUNNING.with(|running| running.replace(Some(handle)));
+    Ok(())
+}
+
+/// Closes every connection and removes every listener.
+#[wasm_bindgen]
+pub fn destroy() {
+    let handle = RUNNING.with(|running| running.try_borrow_mut().ok().and_then(|mut running| running.take()));
+    if let Some(handle) = handle {
+        handle.destroy();
+    }
+}
+
+/// The session of this page; the secret in the address is remembered and taken out of sight.
+fn session() -> Result<SessionId, String> {
+    let lacking = |_| "this page’s address names no session".to_owned();
+    let window = dom::window().map_err(|missing| missing.to_string())?;
+    let location = window.location();
+    let path = location.pathname().map_err(lacking)?;
+    let id = path.rsplit('/').next().unwrap_or_default();
+    let session: SessionId =
+        id.parse().map_err(|_| "this page’s address names no session: open it from your desk".to_owned())?;
+    let fragment = location.hash().map_err(lacking)?;
+    if let Ok(secret) = fragment.trim_start_matches('#').parse::<Secret>() {
+        signal::Memory::of(session).set("secret", &secret.expose());
+    }
+    if !fragment.is_empty()
+        && let Ok(history) = window.history()
+    {
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&path));
+    }
+    Ok(session)
+}
+
+/// A defect of this program: everything stops, and the page says so instead of standing there as if it worked.
+fn fail(what: &str) {
+    destroy();
+    // The application may be the one that failed, and then can't be taken apart.
+    last_resort::close_all();
+    if let Ok(body) = dom::body() {
+        dom::set_attribute(&body, "data-phase", "broken");
+    }
+    for (id, text) in [
+        ("heading", "This page has a defect and was stopped"),
+        ("explanation", "Reload it to go on with the session. If it happens again, report the text below."),
+        ("defect", what),
+        ("status", "Stopped"),
+    ] {
+        if let Ok(element) = dom::by_id::<web_sys::HtmlElement>(id) {
+            dom::set_text(&element, text);
+            dom::show(&element, true);
+        }
+    }
+    for (id, shown) in [("veil", true), ("reload", true), ("pairing", false)] {
+        if let Ok(element) = dom::by_id::<web_sys::HtmlElement>(id) {
+            dom::show(&element, shown);
+        }
+    }
+}

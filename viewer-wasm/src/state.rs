@@ -1,0 +1,619 @@
+//! What the session is, and what is allowed next: events in, effects out; no clock, no browser.
+//!
+//! Three things can break on their own: the connection to the server, the peer connection to the customer's program,
+//! and that program itself. Each has its part of [`State`]; [`State::phase`] says in one word what follows for the
+//! technician. The control channel alone grants rights; what the server says about them is not looked at.
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::code::Nameplate;
+use nearhand_protocol::control::{InputProblem, Notice, ToHost, ToViewer};
+use nearhand_protocol::display::Layout;
+use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::id::Epoch;
+use nearhand_protocol::signal::HostInfo;
+use nearhand_protocol::version::{Capabilities, Version};
+
+/// A host that says nothing for so long does not hear us either, in milliseconds; it answers a ping each second.
+pub const SILENT_MS: u64 = 4_000;
+/// The same, where the server has said already that the host is gone.
+pub const SILENT_AFTER_DROP_MS: u64 = 2_000;
+/// A link that broke often mends itself within this time, in milliseconds.
+pub const MEND_MS: u64 = 1_000;
+/// After an ICE restart a new peer connection is made, if the link is not back by then, in milliseconds.
+pub const RESTART_MS: u64 = 5_000;
+/// A peer connection that is not up by then is replaced, in milliseconds.
+pub const CONNECT_MS: u64 = 15_000;
+/// A peer connection that failed at once is not replaced before it is so old, in milliseconds.
+pub const RETRY_MS: u64 = 2_000;
+/// How often the host is asked for a sign of life, in milliseconds.
+pub const PING_MS: u64 = 1_000;
+/// A clock that jumps by more than this slept (a closed lid, a throttled tab): nobody was silent, in milliseconds.
+const SLEPT_MS: u64 = 5_000;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The server let us in.
+    Welcomed {
+        /// What it speaks.
+        version: Version,
+        /// The server's part of the code.
+        nameplate: Nameplate,
+        /// Seconds for which the code can be used; zero once it was.
+        code_valid_s: u32,
+        /// The number of the next peer connection.
+        epoch: Epoch,
+        /// The customer's program, if it is there.
+        host: Option<HostInfo>,
+    },
+    /// The customer's program came, or came back.
+    HostArrived(HostInfo),
+    /// The server lost the customer's program.
+    HostDropped {
+        /// Seconds until the session ends.
+        grace_s: u32,
+    },
+    /// The connection to the server broke; it is tried again.
+    SignalLost,
+    /// The server ended the session, or refuses us for good.
+    SignalEnded(CloseReason),
+    /// The peer connection of this epoch is up.
+    LinkUp(Epoch),
+    /// Its packets stopped; it may mend itself.
+    LinkBroken(Epoch),
+    /// It gave up.
+    LinkFailed(Epoch),
+    /// Its control channel is open.
+    ControlOpen(Epoch),
+    /// Its control channel is closed.
+    ControlClosed(Epoch),
+    /// The host said something on the control channel.
+    Heard(ToViewer),
+    /// The technician asks to see the screen (again).
+    AskView,
+    /// The technician asks for control.
+    AskControl,
+    /// The technician gives control back.
+    GiveBackControl,
+    /// The technician ends the session.
+    End,
+    /// Time passed.
+    Tick,
+}
+
+/// What the driver does next, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Close the peer connection that is there, make one with this number, and offer.
+    StartPeer(Epoch),
+    /// Offer again, with new ICE credentials.
+    RestartIce,
+    /// Say this on the control channel.
+    Tell(ToHost),
+    /// Tell the server that the technician ended the session.
+    TellServerEnd,
+    /// Nothing is held any more: let go of keys and buttons, and stop forwarding.
+    ReleaseInput,
+    /// The picture may be seen no longer.
+    Darken,
+    /// Close every connection and forget every token: the session is over.
+    Close,
+    /// Tell the technician.
+    Announce(Announcement),
+}
+
+/// Something that the technician should read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// The customer said no.
+    Refused(Right),
+    /// The customer gave this right.
+    Given(Right),
+    /// The customer took this right back.
+    Taken(Right),
+    /// The host has something to say.
+    Notice(Notice),
+    /// The host did not carry out the input.
+    InputIgnored(InputProblem),
+}
+
+/// The session in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before the server's first word.
+    Opening,
+    /// The code can be used; the customer is not there yet.
+    Waiting,
+    /// The customer's program is there; the peer connection is being made.
+    Connecting,
+    /// The customer is being asked.
+    Asking,
+    /// The customer said no, or took the right to see back.
+    Declined,
+    /// The picture is here.
+    Viewing,
+    /// And the technician may act.
+    Controlling,
+    /// The customer's program is gone; it may come back.
+    Interrupted,
+    /// The connection is being mended.
+    Reconnecting,
+    /// It is over.
+    Ended(CloseReason),
+}
+
+impl Phase {
+    /// The stable name, as in the page's `data-phase`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Waiting => "waiting",
+            Self::Connecting => "connecting",
+            Self::Asking => "asking",
+            Self::Declined => "declined",
+            Self::Viewing => "viewing",
+            Self::Controlling => "controlling",
+            Self::Interrupted => "interrupted",
+            Self::Reconnecting => "reconnecting",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+/// The connection to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Never,
+    Up,
+    Lost,
+}
+
+/// How the packets of the peer connection flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    New,
+    Up,
+    Broken { since_ms: u64, failed: bool },
+}
+
+/// The peer connection that is current.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    epoch: Epoch,
+    started_ms: u64,
+    link: Link,
+    control_open: bool,
+    heard_ms: u64,
+    pinged_ms: u64,
+    restarted_ms: Option<u64>,
+}
+
+/// The code, as the server told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// The first six digits.
+    pub nameplate: Nameplate,
+    /// When it can be used no longer, on this machine's clock, in milliseconds.
+    pub valid_until_ms: u64,
+    /// Nobody used it yet.
+    pub open: bool,
+}
+
+/// What the customer's program said about itself and its screen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noticed {
+    headless: bool,
+    screen_unavailable: bool,
+}
+
+/// The session.
+#[derive(Debug)]
+pub struct State {
+    capabilities: Capabilities,
+    now_ms: u64,
+    signal: Signal,
+    pairing: Option<Pairing>,
+    host: Option<HostInfo>,
+    host_present: bool,
+    host_gone_until_ms: Option<u64>,
+    next_epoch: Epoch,
+    peer: Option<Peer>,
+    met: bool,
+    held: Rights,
+    asked: Rights,
+    declined: bool,
+    noticed: Noticed,
+    layout: Option<Layout>,
+    nonce: u32,
+    ended: Option<CloseReason>,
+}
+
+impl State {
+    /// A tab that was just opened, and what its browser can do.
+    pub fn new(capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            now_ms: 0,
+            signal: Signal::Never,
+            pairing: None,
+            host: None,
+            host_present: false,
+            host_gone_until_ms: None,
+            next_epoch: Epoch(0),
+            peer: None,
+            met: false,
+            held: Rights::NONE,
+            asked: Rights::NONE,
+            declined: false,
+            noticed: Noticed::default(),
+            layout: None,
+            nonce: 0,
+            ended: None,
+        }
+    }
+
+    /// The session in one word.
+    pub fn phase(&self) -> Phase {
+        if let Some(reason) = self.ended {
+            return Phase::Ended(reason);
+        }
+        if self.is_healthy() {
+            return if self.held.has(Right::View) {
+                if self.held.has(Right::Control) { Phase::Controlling } else { Phase::Viewing }
+            } else if self.declined && !self.asked.has(Right::View) {
+                Phase::Declined
+            } else {
+                Phase::Asking
+            };
+        }
+        if !self.met && self.signal == Signal::Never {
+            return Phase::Opening;
+        }
+        if self.signal == Signal::Lost {
+            return Phase::Reconnecting;
+        }
+        match (self.host_present, self.met) {
+            (true, false) => Phase::Connecting,
+            (true, true) => Phase::Reconnecting,
+            (false, false) if self.pairing.is_some_and(|pairing| pairing.open) => Phase::Waiting,
+            (false, _) => Phase::Interrupted,
+        }
+    }
+
+    /// Whether keys and pointer may be sent at this moment.
+    pub fn may_control(&self) -> bool {
+        matches!(self.phase(), Phase::Controlling)
+    }
+
+    /// Whether the picture may be shown at this moment; while the connection is being mended the last one stays, dimmed.
+    pub fn may_see(&self) -> bool {
+        self.ended.is_none() && self.held.has(Right::View)
+    }
+
+    /// The rights that hold, as the host said.
+    pub const fn held(&self) -> Rights {
+        self.held
+    }
+
+    /// The rights that the customer is being asked about.
+    pub const fn asked(&self) -> Rights {
+        self.asked
+    }
+
+    /// The number of the current peer connection.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.peer.map(|peer| peer.epoch)
+    }
+
+    /// The code.
+    pub const fn pairing(&self) -> Option<Pairing> {
+        self.pairing
+    }
+
+    /// The customer's program, as it described itself.
+    pub const fn host(&self) -> Option<&HostInfo> {
+        self.host.as_ref()
+    }
+
+    /// Whether the customer's program runs without a person.
+    pub fn is_headless(&self) -> bool {
+        self.noticed.headless || self.host.as_ref().is_some_and(|host| host.headless)
+    }
+
+    /// Whether the customer's screen can't be captured just now.
+    pub const fn is_screen_unavailable(&self) -> bool {
+        self.noticed.screen_unavailable
+    }
+
+    /// Whether the server can't be reached, while the session itself goes on.
+    pub fn is_server_lost(&self) -> bool {
+        self.ended.is_none() && self.signal == Signal::Lost
+    }
+
+    /// When the session ends if the customer's program stays away, on this machine's clock, in milliseconds.
+    pub const fn host_gone_until_ms(&self) -> Option<u64> {
+        self.host_gone_until_ms
+    }
+
+    /// The picture's size and monitors.
+    pub const fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// Takes one event in; `now_ms` is any clock that does not run backwards.
+    pub fn handle(&mut self, now_ms: u64, event: Event) -> Vec<Effect> {
+        if self.ended.is_some() {
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        // Asked before the clock moves: silence alone can end control.
+        let (controlled, saw) = (self.may_control(), self.may_see());
+        let slept = now_ms.saturating_sub(self.now_ms) > SLEPT_MS;
+        self.now_ms = self.now_ms.max(now_ms);
+        if let Some(peer) = self.peer.as_mut().filter(|_| slept) {
+            peer.heard_ms = self.now_ms;
+        }
+        self.take(event, &mut effects);
+        if self.ended.is_none() {
+            self.mend(&mut effects);
+        }
+        // Whatever the event was: who may act no longer lets go, who may see no longer sees nothing.
+        if controlled && !self.may_control() {
+            effects.push(Effect::ReleaseInput);
+        }
+        if saw && !self.may_see() {
+            effects.push(Effect::Darken);
+        }
+        effects
+    }
+
+    fn take(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Welcomed { version, nameplate, code_valid_s, epoch, host } => {
+                if !version.speaks_with(Version::CURRENT) {
+                    return self.end(CloseReason::VersionMismatch, effects);
+                }
+                self.signal = Signal::Up;
+                let valid_until_ms = self.now_ms + u64::from(code_valid_s) * 1000;
+                let open = code_valid_s > 0 && host.is_none();
+                self.pairing = Some(Pairing { nameplate, valid_until_ms, open });
+                self.next_epoch = self.next_epoch.max(epoch);
+                self.host_present = false;
+                if let Some(host) = host {
+                    self.arrive(host, effects);
+                }
+            }
+            Event::HostArrived(host) => self.arrive(host, effects),
+            Event::HostDropped { grace_s } => {
+                self.host_present = false;
+                self.host_gone_until_ms = Some(self.now_ms + u64::from(grace_s) * 1000);
+                self.ping(effects);
+            }
+            Event::SignalLost => self.signal = Signal::Lost,
+            Event::SignalEnded(reason) => self.end(reason, effects),
+            Event::LinkUp(epoch) => {
+                let now_ms = self.now_ms;
+                if let Some(peer) = self.current(epoch) {
+                    peer.link = Link::Up;
+                    peer.heard_ms = now_ms;
+                    peer.restarted_ms = None;
+                }
+            }
+            Event::LinkBroken(epoch) => self.breaks(epoch, false),
+            Event::LinkFailed(epoch) => self.breaks(epoch, true),
+            Event::ControlOpen(epoch) => self.greet(epoch, effects),
+            Event::ControlClosed(epoch) => {
+                let now_ms = self.now_ms;
+                if let Some(peer) = self.current(epoch).filter(|peer| peer.control_open) {
+                    peer.control_open = false;
+                    peer.link = Link::Broken { since_ms: now_ms, failed: true };
+                }
+            }
+            Event::Heard(message) => self.hear(message, effects),
+            Event::AskView => self.ask(Right::View, effects),
+            Event::AskControl => self.ask(Right::Control, effects),
+            Event::GiveBackControl => {
+                if self.is_healthy() && self.held.has(Right::Control) {
+                    // Not `held` of our own accord alone: the host confirms. But nothing more is sent from now on.
+                    self.held = self.held.without(Right::Control);
+                    effects.push(Effect::Tell(ToHost::GiveBack(Rights::only(Right::Control))));
+                }
+            }
+            Event::End => {
+                effects.extend([Effect::Tell(ToHost::End), Effect::TellServerEnd]);
+                self.end(CloseReason::TechnicianEnded, effects);
+            }
+            Event::Tick => {
+                if let Some(peer) = &self.peer
+                    && self.now_ms.saturating_sub(peer.pinged_ms) >= PING_MS
+                {
+                    self.ping(effects);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, host: HostInfo, effects: &mut Vec<Effect>) {
+        // Asked first: with the host present silence is borne longer, and a link that was given up stays given up.
+        let healthy = self.is_healthy();
+        self.host = Some(host);
+        self.host_present = true;
+        self.host_gone_until_ms = None;
+        if let Some(pairing) = &mut self.pairing {
+            pairing.open = false;
+        }
+        // A host whose connection to the server alone broke still holds the peer connection; what runs is left alone.
+        if !healthy {
+            self.start(effects);
+        }
+    }
+
+    fn start(&mut self, effects: &mut Vec<Effect>) {
+        let epoch = self.next_epoch;
+        self.next_epoch = Epoch(epoch.0.saturating_add(1));
+        self.held = Rights::NONE;
+        self.asked = Rights::NONE;
+        self.declined = false;
+        self.peer = Some(Peer {
+            epoch,
+            started_ms: self.now_ms,
+            link: Link::New,
+            control_open: false,
+            heard_ms: self.now_ms,
+            pinged_ms: self.now_ms,
+            restarted_ms: None,
+        });
+        effects.push(Effect::StartPeer(epoch));
+    }
+
+    fn breaks(&mut self, epoch: Epoch, failed: bool) {
+        let now_ms = self.now_ms;
+        if let Some(peer) = self.current(epoch) {
+            let since_ms = if let Link::Broken { since_ms, .. } = peer.link { since_ms } else { now_ms };
+            peer.link = Link::Broken { since_ms, failed };
+        }
+    }
+
+    fn greet(&mut self, epoch: Epoch, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        let Some(peer) = self.current(epoch).filter(|peer| !peer.control_open) else { return };
+        peer.control_open = true;
+        // Data came through: whatever the connection state lags behind, the link is there.
+        peer.link = Link::Up;
+        peer.heard_ms = now_ms;
+        self.met = true;
+        let hello =
+            nearhand_protocol::control::Hello { version: Version::CURRENT, capabilities: self.capabilities };
+        effects.push(Effect::Tell(ToHost::Hello(hello)));
+        effects.push(Effect::Tell(ToHost::Ask(Rights::only(Right::View))));
+        self.asked = Rights::only(Right::View);
+    }
+
+    fn hear(&mut self, message: ToViewer, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) else { return };
+        peer.heard_ms = now_ms;
+        match message {
+            ToViewer::Hello(hello) => {
+                if !hello.version.speaks_with(Version::CURRENT) {
+                    effects.push(Effect::TellServerEnd);
+                    self.end(CloseReason::VersionMismatch, effects);
+                }
+            }
+            ToViewer::Rights { held, asked } => self.change(held, asked, effects),
+            ToViewer::Refused(right) => {
+                self.asked = self.asked.without(right);
+                self.declined |= right == Right::View;
+                effects.push(Effect::Announce(Announcement::Refused(right)));
+            }
+            ToViewer::Layout(layout) => self.layout = Some(layout),
+            ToViewer::Notice(notice) => {
+                match notice {
+                    Notice::Headless => self.noticed.headless = true,
+                    Notice::ScreenUnavailable => self.noticed.screen_unavailable = true,
+                    Notice::ScreenAvailable => self.noticed.screen_unavailable = false,
+                }
+                effects.push(Effect::Announce(Announcement::Notice(notice)));
+            }
+            ToViewer::Pong { .. } => {}
+            ToViewer::End(reason) => self.end(reason, effects),
+            ToViewer::InputIgnored(problem) => {
+                effects.push(Effect::Announce(Announcement::InputIgnored(problem)));
+            }
+        }
+    }
+
+    fn change(&mut self, held: Rights, asked: Rights, effects: &mut Vec<Effect>) {
+        // Control without sight is no right: the host never gives it, so it is not believed either.
+        let held = if held.has(Right::View) { held } else { held.without(Right::Control) };
+        for right in Right::ALL {
+            match (self.held.has(right), held.has(right)) {
+                (false, true) => effects.push(Effect::Announce(Announcement::Given(right))),
+                (true, false) => effects.push(Effect::Announce(Announcement::Taken(right))),
+                _ => {}
+            }
+        }
+        self.declined |= self.held.has(Right::View) && !held.has(Right::View);
+        self.declined &= !held.has(Right::View);
+        self.held = held;
+        self.asked = asked;
+    }
+
+    fn ask(&mut self, right: Right, effects: &mut Vec<Effect>) {
+        let sensible = right != Right::Control || self.held.has(Right::View);
+        if sensible && self.is_healthy() && !self.held.has(right) && !self.asked.has(right) {
+            self.asked = self.asked.with(right);
+            effects.push(Effect::Tell(ToHost::Ask(Rights::only(right))));
+        }
+    }
+
+    fn ping(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) {
+            peer.pinged_ms = self.now_ms;
+            self.nonce = self.nonce.wrapping_add(1);
+            effects.push(Effect::Tell(ToHost::Ping { nonce: self.nonce }));
+        }
+    }
+
+    /// Repairs the peer connection, as far as the server and the host are there to help.
+    fn mend(&mut self, effects: &mut Vec<Effect>) {
+        if self.signal != Signal::Up || !self.host_present {
+            return;
+        }
+        let now_ms = self.now_ms;
+        let silent_ms = self.silent_ms();
+        let Some(peer) = &mut self.peer else { return };
+        let age_ms = now_ms - peer.started_ms;
+        let anew = match peer.link {
+            Link::Broken { failed: true, .. } if !peer.control_open => age_ms >= RETRY_MS,
+            Link::Broken { since_ms, failed } => match peer.restarted_ms {
+                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
+                None if failed || now_ms - since_ms >= MEND_MS => {
+                    peer.restarted_ms = Some(now_ms);
+                    effects.push(Effect::RestartIce);
+                    false
+                }
+                None => false,
+            },
+            // The packets flow, they say, and yet nobody answers.
+            Link::Up if peer.control_open => match peer.restarted_ms {
+                _ if now_ms - peer.heard_ms < silent_ms => {
+                    peer.restarted_ms = None;
+                    false
+                }
+                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
+                None => {
+                    peer.restarted_ms = Some(now_ms);
+                    effects.push(Effect::RestartIce);
+                    false
+                }
+            },
+            Link::New | Link::Up => age_ms >= CONNECT_MS,
+        };
+        if anew {
+            self.start(effects);
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.peer.is_some_and(|peer| {
+            peer.control_open && peer.link == Link::Up && self.now_ms - peer.heard_ms < self.silent_ms()
+        })
+    }
+
+    fn silent_ms(&self) -> u64 {
+        if self.host_present || self.signal != Signal::Up { SILENT_MS } else { SILENT_AFTER_DROP_MS }
+    }
+
+    fn current(&mut self, epoch: Epoch) -> Option<&mut Peer> {
+        self.peer.as_mut().filter(|peer| peer.epoch == epoch)
+    }
+
+    fn end(&mut self, reason: CloseReason, effects: &mut Vec<Effect>) {
+        self.ended = Some(reason);
+        effects.push(Effect::Close);
+    }
+}
+
+#[cfg(test)]
+mod tests;

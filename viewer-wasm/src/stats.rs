@@ -1,0 +1,188 @@
+//! The connection's own figures, once a second: for the technician's eyes and for the host's encoder.
+
+use js_sys::{Array, Map, Promise};
+use nearhand_protocol::control::Arrival;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::dom;
+use crate::listen::{self, Sink, Task};
+use crate::words::Path;
+
+/// What the browser counted since the peer connection began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Sample {
+    /// When, in milliseconds.
+    pub(crate) at_ms: f64,
+    /// Bytes of the picture.
+    pub(crate) bytes: f64,
+    /// Frames decoded.
+    pub(crate) decoded: f64,
+    /// Frames that came and were not shown.
+    pub(crate) dropped: f64,
+    /// Packets lost.
+    pub(crate) lost: f64,
+    /// Sum of the times in the jitter buffer, in seconds.
+    pub(crate) jitter_s: f64,
+    /// Frames in that sum.
+    pub(crate) jitter_frames: f64,
+    /// Times that the decoder asked for a whole new picture.
+    pub(crate) keyframes_asked: f64,
+    /// Round trip, in milliseconds.
+    pub(crate) round_trip_ms: Option<f64>,
+    /// The picture's codec, for example `H264`.
+    pub(crate) codec: Option<String>,
+    /// Direct or relayed.
+    pub(crate) path: Option<Path>,
+}
+
+/// What changed between two samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// Frames in each second.
+    pub(crate) frames: f64,
+    /// Kilobits in each second.
+    pub(crate) kbit: f64,
+    /// Round trip, in milliseconds.
+    pub(crate) round_trip_ms: Option<f64>,
+    /// Direct or relayed.
+    pub(crate) path: Option<Path>,
+    /// The picture's codec.
+    pub(crate) codec: Option<String>,
+    /// Frames that came and were not shown, in all.
+    pub(crate) dropped: f64,
+    /// For the host's encoder.
+    pub(crate) arrival: Arrival,
+}
+
+/// Compares two samples of one peer connection; `None` where no time passed between them.
+pub(crate) fn compare(before: &Sample, after: &Sample) -> Option<Figures> {
+    let seconds = (after.at_ms - before.at_ms) / 1000.0;
+    if seconds.is_nan() || seconds < 0.05 {
+        return None;
+    }
+    let since = |now: f64, then: f64| (now - then).max(0.0);
+    let jitter_frames = since(after.jitter_frames, before.jitter_frames);
+    let jitter_s = since(after.jitter_s, before.jitter_s);
+    let decoded = since(after.decoded, before.decoded);
+    Some(Figures {
+        frames: decoded / seconds,
+        kbit: since(after.bytes, before.bytes) * 8.0 / 1000.0 / seconds,
+        round_trip_ms: after.round_trip_ms,
+        path: after.path,
+        codec: after.codec.clone(),
+        dropped: after.dropped,
+        arrival: Arrival {
+            // Float to integer saturates: what is out of bounds is at its bound.
+            frames_decoded: decoded as u16,
+            frames_dropped: since(after.dropped, before.dropped) as u16,
+            packets_lost: since(after.lost, before.lost) as u16,
+            jitter_buffer_ms: if jitter_frames > 0.0 {
+                (jitter_s * 1000.0 / jitter_frames) as u16
+            } else {
+                0
+            },
+        },
+    })
+}
+
+/// Waits for a report of the browser and reads it.
+pub(crate) fn read(report: Promise, sink: Sink<Sample>) -> Task {
+    listen::spawn(async move {
+        if let Ok(report) = JsFuture::from(report).await
+            && let Some(report) = dom::cast::<Map>(as_map(&report))
+        {
+            sink(sample(&report));
+        }
+    })
+}
+
+/// `RTCStatsReport` is only like a map; `new Map(report)` is one.
+fn as_map(report: &JsValue) -> JsValue {
+    let map = Map::new();
+    for entry in Array::from(report).iter() {
+        let entry = Array::from(&entry);
+        map.set(&entry.get(0), &entry.get(1));
+    }
+    map.into()
+}
+
+fn sample(report: &Map) -> Sample {
+    let mut sample = Sample { at_ms: js_sys::Date::now(), ..Sample::default() };
+    let by_id =
+        |id: Option<String>| id.map(|id| report.get(&id.into())).filter(|found| !found.is_undefined());
+    for entry in Array::from(&report.values()).iter() {
+        let number = |name| dom::number(&entry, name).unwrap_or_default();
+        match dom::string(&entry, "type").as_deref() {
+            Some("inbound-rtp") if dom::string(&entry, "kind").as_deref() == Some("video") => {
+                sample.at_ms = number("timestamp");
+                sample.bytes = number("bytesReceived");
+                sample.decoded = number("framesDecoded");
+                sample.dropped = number("framesDropped");
+                sample.lost = number("packetsLost");
+                sample.jitter_s = number("jitterBufferDelay");
+                sample.jitter_frames = number("jitterBufferEmittedCount");
+                sample.keyframes_asked = number("pliCount");
+                let codec = by_id(dom::string(&entry, "codecId"));
+                sample.codec = codec
+                    .and_then(|codec| dom::string(&codec, "mimeType"))
+                    .map(|kind| kind.trim_start_matches("video/").to_owned());
+            }
+            Some("candidate-pair")
+                if dom::get(&entry, "nominated").is_some_and(|nominated| nominated.is_truthy())
+                    && dom::string(&entry, "state").as_deref() == Some("succeeded") =>
+            {
+                sample.round_trip_ms =
+                    dom::number(&entry, "currentRoundTripTime").map(|seconds| seconds * 1000.0);
+                let relayed = ["localCandidateId", "remoteCandidateId"].into_iter().any(|side| {
+                    by_id(dom::string(&entry, side))
+                        .and_then(|candidate| dom::string(&candidate, "candidateType"))
+                        .is_some_and(|kind| kind == "relay")
+                });
+                sample.path = Some(if relayed { Path::Relayed } else { Path::Direct });
+            }
+            _ => {}
+        }
+    }
+    sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_what_changed_in_a_second() {
+        let before = Sample {
+            at_ms: 1000.0,
+            bytes: 1000.0,
+            decoded: 10.0,
+            jitter_s: 1.0,
+            jitter_frames: 10.0,
+            lost: 5.0,
+            ..Sample::default()
+        };
+        let after = Sample {
+            at_ms: 3000.0,
+            bytes: 251_000.0,
+            decoded: 70.0,
+            dropped: 2.0,
+            jitter_s: 1.6,
+            jitter_frames: 70.0,
+            lost: 4.0,
+            ..Sample::default()
+        };
+        let figures = compare(&before, &after).unwrap();
+        assert!((figures.frames - 30.0).abs() < 0.01 && (figures.kbit - 1000.0).abs() < 0.01);
+        let arrival =
+            Arrival { frames_decoded: 60, frames_dropped: 2, packets_lost: 0, jitter_buffer_ms: 10 };
+        assert_eq!(figures.arrival, arrival, "lost packets that came late after all count as none");
+    }
+
+    #[test]
+    fn no_time_no_figures() {
+        assert_eq!(compare(&Sample::default(), &Sample::default()), None);
+        let mad = Sample { at_ms: f64::NAN, ..Sample::default() };
+        assert_eq!(compare(&Sample::default(), &mad), None);
+    }
+}

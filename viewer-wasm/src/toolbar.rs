@@ -1,0 +1,343 @@
+//! The bar over the picture, the notices below it, and what stands where there is no picture.
+
+use nearhand_protocol::code::Secret;
+use nearhand_protocol::control::SpecialKeys;
+use nearhand_protocol::grant::{Right, Rights};
+use web_sys::{Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, HtmlElement};
+
+use crate::dom::{self, Missing};
+use crate::geometry::Scale;
+use crate::listen::{self, Listener, Sink, Timer};
+use crate::state::{Phase, State};
+use crate::stats::Figures;
+use crate::words::{self, Lack, Path};
+
+/// Most toasts at once; the oldest goes.
+const MOST_TOASTS: u32 = 3;
+/// How long a toast stays, in milliseconds.
+const TOAST_MS: i32 = 7_000;
+
+/// What the technician wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Control, or to give it back.
+    Control,
+    /// To see the screen, after a no.
+    View,
+    /// A combination that this system would catch.
+    Keys(SpecialKeys),
+    /// The picture larger or smaller.
+    Scale,
+    /// Full screen, or back.
+    FullScreen,
+    /// Full screen began or ended.
+    FullScreenChanged,
+    /// Chat and files beside the picture, or not.
+    Panel,
+    /// The question whether to end.
+    AskEnd,
+    /// Yes, end.
+    End,
+    /// The code into the clipboard.
+    CopyCode,
+    /// The link into the clipboard.
+    CopyLink,
+    /// A toast has been there long enough.
+    ToastOver,
+}
+
+const BUTTONS: [(&str, Command); 18] = [
+    ("request-control", Command::Control),
+    ("ask-again", Command::View),
+    ("scale", Command::Scale),
+    ("fullscreen", Command::FullScreen),
+    ("panel-toggle", Command::Panel),
+    ("panel-close", Command::Panel),
+    ("end", Command::AskEnd),
+    ("end-yes", Command::End),
+    ("copy-code", Command::CopyCode),
+    ("copy-link", Command::CopyLink),
+    ("keys-ctrl-alt-del", Command::Keys(SpecialKeys::CtrlAltDel)),
+    ("keys-alt-tab", Command::Keys(SpecialKeys::AltTab)),
+    ("keys-alt-f4", Command::Keys(SpecialKeys::AltF4)),
+    ("keys-meta", Command::Keys(SpecialKeys::Meta)),
+    ("keys-task-manager", Command::Keys(SpecialKeys::CtrlShiftEscape)),
+    ("keys-print-screen", Command::Keys(SpecialKeys::PrintScreen)),
+    ("waiting-end", Command::AskEnd),
+    ("picture-control", Command::Control),
+];
+
+/// The parts of the page that say how the session stands.
+pub(crate) struct Toolbar {
+    body: HtmlElement,
+    status: Element,
+    machine: HtmlElement,
+    path: HtmlElement,
+    heading: Element,
+    explanation: Element,
+    left: HtmlElement,
+    veil: HtmlElement,
+    code_card: HtmlElement,
+    control: HtmlButtonElement,
+    control_words: Element,
+    keys: HtmlButtonElement,
+    scale: HtmlButtonElement,
+    fullscreen: HtmlButtonElement,
+    end: HtmlButtonElement,
+    again: HtmlElement,
+    desk: HtmlElement,
+    reload: HtmlElement,
+    hint: HtmlElement,
+    toasts: Element,
+    timers: Vec<Timer>,
+    sink: Sink<Command>,
+    _listeners: Vec<Listener>,
+}
+
+impl Toolbar {
+    /// Finds the parts in the page.
+    pub(crate) fn new(sink: Sink<Command>) -> Result<Self, Missing> {
+        let mut listeners = Vec::new();
+        for (id, command) in BUTTONS {
+            let (button, sink): (HtmlElement, _) = (dom::by_id(id)?, sink.clone());
+            listeners.push(listen::on(&button, "click", move |_: DomEvent| sink(command)));
+        }
+        let to_full_screen = sink.clone();
+        listeners.push(listen::on(&dom::document()?, "fullscreenchange", move |_: DomEvent| {
+            to_full_screen(Command::FullScreenChanged);
+        }));
+        Ok(Self {
+            body: dom::body()?,
+            status: dom::by_id("status")?,
+            machine: dom::by_id("machine")?,
+            path: dom::by_id("path")?,
+            heading: dom::by_id("heading")?,
+            explanation: dom::by_id("explanation")?,
+            left: dom::by_id("time-left")?,
+            veil: dom::by_id("veil")?,
+            code_card: dom::by_id("pairing")?,
+            control: dom::by_id("request-control")?,
+            control_words: dom::by_id("request-control-words")?,
+            keys: dom::by_id("keys-menu-button")?,
+            scale: dom::by_id("scale")?,
+            fullscreen: dom::by_id("fullscreen")?,
+            end: dom::by_id("end")?,
+            again: dom::by_id("ask-again")?,
+            desk: dom::by_id("to-desk")?,
+            reload: dom::by_id("reload")?,
+            hint: dom::by_id("control-hint")?,
+            toasts: dom::by_id("toasts")?,
+            timers: Vec::new(),
+            sink,
+            _listeners: listeners,
+        })
+    }
+
+    /// Shows the session as it stands.
+    pub(crate) fn render(&self, state: &State, now_ms: u64) {
+        use nearhand_protocol::close::CloseReason;
+
+        let phase = state.phase();
+        let (held, asked) = (state.held(), state.asked());
+        dom::set_attribute(&self.body, "data-phase", phase.as_str());
+        dom::set_attribute(&self.body, "data-rights", &names(held));
+        dom::set_attribute(&self.body, "data-asked", &names(asked));
+        let epoch = state.epoch().map(|epoch| epoch.0.to_string()).unwrap_or_default();
+        dom::set_attribute(&self.body, "data-epoch", &epoch);
+        let reason = if let Phase::Ended(reason) = phase { reason.as_str() } else { "" };
+        dom::set_attribute(&self.body, "data-end", reason);
+        dom::set_attribute(
+            &self.body,
+            "data-server",
+            if state.is_server_lost() { "lost" } else { "connected" },
+        );
+
+        dom::set_text(&self.status, words::status(phase));
+        dom::set_text(&self.heading, words::heading(phase));
+        dom::set_text(&self.explanation, words::explanation(phase));
+        let machine = state.host().map(|host| match (host.machine.as_str(), host.system.as_str()) {
+            (machine, "") => machine.to_owned(),
+            (machine, system) => format!("{machine} · {system}"),
+        });
+        dom::set_text(&self.machine, machine.as_deref().unwrap_or_default());
+
+        let picture = matches!(phase, Phase::Viewing | Phase::Controlling);
+        let over = matches!(phase, Phase::Ended(_));
+        dom::show(&self.veil, !picture);
+        dom::show(&self.code_card, phase == Phase::Waiting);
+        let left = match (phase, state.pairing()) {
+            (Phase::Waiting, Some(pairing)) => {
+                Some(words::code_validity(pairing.valid_until_ms.saturating_sub(now_ms)))
+            }
+            (Phase::Interrupted, _) => {
+                state.host_gone_until_ms().map(|until_ms| words::grace(until_ms.saturating_sub(now_ms)))
+            }
+            _ => None,
+        };
+        dom::show(&self.left, left.is_some());
+        dom::set_text(&self.left, &left.unwrap_or_default());
+        dom::show(&self.again, phase == Phase::Declined);
+        dom::show(&self.desk, over);
+        let worth_reloading = matches!(
+            phase,
+            Phase::Ended(
+                CloseReason::Replaced
+                    | CloseReason::VersionMismatch
+                    | CloseReason::TooManyAttempts
+                    | CloseReason::NotSignedIn
+            )
+        );
+        dom::show(&self.reload, worth_reloading);
+
+        let controls = held.has(Right::Control);
+        let asking = asked.has(Right::Control) && !controls;
+        self.control.set_disabled(!picture || asking);
+        dom::set_attribute(&self.control, "aria-pressed", if controls { "true" } else { "false" });
+        dom::set_text(&self.control_words, words::control_button(controls, asking));
+        dom::show(&self.hint, phase == Phase::Viewing && !asking);
+        self.keys.set_disabled(phase != Phase::Controlling);
+        self.scale.set_disabled(!picture);
+        self.fullscreen.set_disabled(!picture);
+        self.end.set_disabled(over);
+
+        show_by_id("notice-headless", state.is_headless() && !over);
+        show_by_id("notice-server", state.is_server_lost() && picture);
+        show_by_id("notice-screen", state.is_screen_unavailable() && picture);
+    }
+
+    /// Shows the code. The secret is put together with the rest here, in the page, and nowhere else.
+    pub(crate) fn show_code(nameplate: &str, secret: Option<Secret>) {
+        let (first, second) = nameplate.split_at_checked(3).unwrap_or((nameplate, ""));
+        let third = secret.map(Secret::expose);
+        for (id, digits) in
+            [("code-1", first), ("code-2", second), ("code-3", third.as_deref().unwrap_or("•••"))]
+        {
+            if let Ok(group) = dom::by_id::<Element>(id) {
+                dom::set_text(&group, digits);
+            }
+        }
+        show_by_id("secret-missing", third.is_none());
+        if let (Ok(link), Some(third)) = (dom::by_id::<Element>("link"), third)
+            && let Some(origin) = dom::window().ok().and_then(|window| window.location().origin().ok())
+        {
+            dom::set_text(&link, &format!("{origin}/#{nameplate}{third}"));
+        }
+    }
+
+    /// The figures of the last second.
+    pub(crate) fn show_figures(&self, figures: &Figures) {
+        let none = || "–".to_owned();
+        let trip = figures.round_trip_ms.map_or_else(none, |trip_ms| format!("{trip_ms:.0} ms"));
+        let path = figures.path.map_or_else(none, |path| {
+            let (name, meaning) = words::path(path);
+            format!("{name}, {meaning}")
+        });
+        for (id, text) in [
+            ("quality-frames", format!("{:.0} per second", figures.frames)),
+            ("quality-rate", format!("{:.0} kbit/s", figures.kbit)),
+            ("quality-trip", trip),
+            ("quality-path", path),
+            ("quality-codec", figures.codec.clone().unwrap_or_else(none)),
+            ("quality-dropped", format!("{:.0}", figures.dropped)),
+        ] {
+            if let Ok(cell) = dom::by_id::<Element>(id) {
+                dom::set_text(&cell, &text);
+            }
+        }
+        self.show_path(figures.path);
+    }
+
+    /// How the bytes travel; `None`: not known, or not at all.
+    pub(crate) fn show_path(&self, path: Option<Path>) {
+        dom::set_attribute(&self.body, "data-path", path.map_or("", Path::as_str));
+        dom::show(&self.path, path.is_some());
+        dom::set_text(&self.path, path.map_or("", |path| words::path(path).0));
+    }
+
+    /// How the picture is laid into the stage.
+    pub(crate) fn show_scale(&self, scale: Scale) {
+        dom::set_attribute(&self.body, "data-scale", if scale == Scale::Fit { "fit" } else { "actual" });
+        dom::set_attribute(&self.scale, "aria-pressed", if scale == Scale::Fit { "false" } else { "true" });
+    }
+
+    /// Whether the page fills the screen.
+    pub(crate) fn show_full_screen(&self, full: bool) {
+        dom::set_attribute(&self.fullscreen, "aria-pressed", if full { "true" } else { "false" });
+    }
+
+    /// Says what this browser can't do.
+    pub(crate) fn show_lack(lack: Lack) {
+        if let Ok(text) = dom::by_id::<Element>("lack") {
+            dom::set_text(&text, words::lack(lack));
+        }
+        show_by_id("notice-lack", true);
+    }
+
+    /// A sentence that goes away by itself.
+    pub(crate) fn toast(&mut self, text: &str, bad: bool) {
+        let Ok(toast) = dom::copy_of("toast-template") else { return };
+        toast.set_text_content(Some(text));
+        if bad {
+            let _ = toast.class_list().add_1("danger");
+        }
+        let _ = self.toasts.append_child(&toast);
+        let sink = self.sink.clone();
+        self.timers.extend(listen::after(TOAST_MS, move || sink(Command::ToastOver)));
+        while self.toasts.child_element_count() > MOST_TOASTS {
+            self.toast_over();
+        }
+    }
+
+    /// The oldest toast goes.
+    pub(crate) fn toast_over(&mut self) {
+        if let Some(oldest) = self.toasts.first_element_child() {
+            oldest.remove();
+        }
+        if !self.timers.is_empty() {
+            self.timers.remove(0);
+        }
+    }
+
+    /// Asks whether to end.
+    pub(crate) fn ask_end() {
+        if let Ok(dialog) = dom::by_id::<HtmlDialogElement>("end-dialog")
+            && !dialog.open()
+        {
+            let _ = dialog.show_modal();
+        }
+    }
+
+    /// Takes every dialog and menu away.
+    pub(crate) fn close_popups() {
+        if let Ok(dialog) = dom::by_id::<HtmlDialogElement>("end-dialog") {
+            dialog.close();
+        }
+        for id in ["keys-menu", "quality"] {
+            if let Ok(menu) = dom::by_id::<HtmlElement>(id) {
+                dom::call(&menu, "hidePopover", &js_sys::Array::new());
+            }
+        }
+    }
+
+    /// Puts the focus on the first button: the way out of the picture.
+    pub(crate) fn focus(&self) {
+        let _ = self.control.focus();
+    }
+
+    /// Puts the focus on the words that say what happened.
+    pub(crate) fn focus_heading(&self) {
+        if let Some(heading) = dom::cast::<HtmlElement>(self.heading.clone()) {
+            let _ = heading.focus();
+        }
+    }
+}
+
+fn show_by_id(id: &str, shown: bool) {
+    if let Ok(element) = dom::by_id::<HtmlElement>(id) {
+        dom::show(&element, shown);
+    }
+}
+
+fn names(rights: Rights) -> String {
+    rights.iter().map(Right::as_str).collect::<Vec<_>>().join(" ")
+}

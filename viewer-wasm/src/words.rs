@@ -1,0 +1,329 @@
+//! Every sentence that the viewer says, in plain English: the one place that a translation replaces.
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::control::{InputProblem, Notice};
+use nearhand_protocol::file::FileProblem;
+use nearhand_protocol::grant::Right;
+use nearhand_protocol::id::Seat;
+use nearhand_protocol::machine::transfer::Status;
+
+use crate::state::{Announcement, Phase};
+
+/// How the bytes travel between the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// From end to end.
+    Direct,
+    /// By way of a relay, which sees nothing but encrypted bytes.
+    Relayed,
+}
+
+impl Path {
+    /// The stable name, as in the page's `data-path`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Relayed => "relayed",
+        }
+    }
+}
+
+/// What this browser lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// WebRTC, or a part of it without which there is no session.
+    WebRtc,
+    /// The video format of the picture.
+    H264,
+}
+
+/// The state of the session, for the header.
+pub const fn status(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Opening => "Opening the session…",
+        Phase::Waiting => "Waiting for the customer",
+        Phase::Connecting => "Connecting to the customer…",
+        Phase::Asking => "The customer is being asked",
+        Phase::Declined => "Not allowed to view",
+        Phase::Viewing => "Viewing",
+        Phase::Controlling => "Controlling",
+        Phase::Interrupted => "Customer disconnected",
+        Phase::Reconnecting => "Reconnecting…",
+        Phase::Ended(_) => "Session ended",
+    }
+}
+
+/// The heading over the stage, where there is no picture.
+pub const fn heading(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Opening => "Opening the session",
+        Phase::Waiting => "Waiting for the customer",
+        Phase::Connecting => "The customer is here",
+        Phase::Asking => "Waiting for the customer’s yes",
+        Phase::Declined => "The customer does not share the screen",
+        Phase::Viewing | Phase::Controlling => "",
+        Phase::Interrupted => "The customer’s program is not connected",
+        Phase::Reconnecting => "Reconnecting",
+        Phase::Ended(reason) => ended(reason).0,
+    }
+}
+
+/// What it means, and what can be done, under the heading.
+pub const fn explanation(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Opening => "One moment.",
+        Phase::Waiting => "Read these nine digits to the customer, or send the link.",
+        Phase::Connecting => "A direct, encrypted connection to their computer is being made.",
+        Phase::Asking => {
+            "A question is on their screen: may you see it? You can write to them in the meantime, in the chat."
+        }
+        Phase::Declined => "They said no, or stopped sharing. Write to them in the chat, or ask once more.",
+        Phase::Viewing | Phase::Controlling => "",
+        Phase::Interrupted => {
+            "It closed, or their computer is offline. As soon as it is back, the session goes on by itself."
+        }
+        Phase::Reconnecting => {
+            "The connection was interrupted. Nothing needs to be done; what was pressed is released."
+        }
+        Phase::Ended(reason) => ended(reason).1,
+    }
+}
+
+/// Why it ended: a heading, and what can be done.
+pub const fn ended(reason: CloseReason) -> (&'static str, &'static str) {
+    const ANEW: &str = "Start a new session at your desk and give the customer the new code.";
+    match reason {
+        CloseReason::CustomerEnded => ("The customer ended the session", "Nothing is shared any more."),
+        CloseReason::TechnicianEnded => ("You ended the session", "Nothing is shared any more."),
+        CloseReason::CustomerRefused => ("The customer said no", ANEW),
+        CloseReason::UnknownCode => ("There is no such session", ANEW),
+        CloseReason::CodeExpired => ("The code has expired", ANEW),
+        CloseReason::HostLost => ("The customer’s program did not come back", ANEW),
+        CloseReason::ViewerLost => ("This tab was away for too long", ANEW),
+        CloseReason::Replaced => (
+            "The session goes on in another tab",
+            "It was opened there last. Only one tab at a time can hold it.",
+        ),
+        CloseReason::BadResume => ("This session is over", ANEW),
+        CloseReason::NotSignedIn => (
+            "You are not signed in",
+            "Sign in again, or ask for a session of your own: this may be another’s.",
+        ),
+        CloseReason::TooManyAttempts => ("Too many attempts", "Wait a minute, then open this page again."),
+        CloseReason::VersionMismatch => (
+            "The versions do not fit together",
+            "Reload this page. If that does not help, the customer needs the current program from this server.",
+        ),
+        CloseReason::BadMessage | CloseReason::TooLarge => {
+            ("The session was closed because of a faulty message", ANEW)
+        }
+        CloseReason::TooSlow => ("This connection is too slow", "Open this page again on a better line."),
+        CloseReason::TooLong => ("The session reached its longest duration", ANEW),
+        CloseReason::ServerShutdown => ("The server was stopped", "Open this page again when it is back."),
+        CloseReason::ServerError => {
+            ("The server failed", "Open this page again. The operator finds the reason in the server’s log.")
+        }
+    }
+}
+
+/// Something that happened, for a toast; and whether it is bad news.
+pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {
+    match announcement {
+        Announcement::Refused(right) => (refused(right), true),
+        Announcement::Given(Right::View) => ("The customer shares the screen.", false),
+        Announcement::Given(Right::Control) => {
+            ("You have control. Ctrl+Alt+Shift leads back to the toolbar.", false)
+        }
+        Announcement::Given(Right::FilesIn) => ("The customer accepts files.", false),
+        Announcement::Given(Right::FilesOut) => ("The customer lets you receive files.", false),
+        Announcement::Taken(Right::View) => ("The customer stopped sharing the screen.", true),
+        Announcement::Taken(Right::Control) => ("You no longer have control.", false),
+        Announcement::Taken(Right::FilesIn | Right::FilesOut) => ("Files are not allowed any more.", false),
+        Announcement::Notice(Notice::Headless) => {
+            ("This customer program runs unattended, for tests.", false)
+        }
+        Announcement::Notice(Notice::ScreenUnavailable) => {
+            ("The customer’s screen can’t be seen just now: locked, off, or another user’s.", true)
+        }
+        Announcement::Notice(Notice::ScreenAvailable) => ("The customer’s screen is visible again.", false),
+        Announcement::InputIgnored(InputProblem::NoControl) => {
+            ("That was not carried out: the customer has not given you control.", true)
+        }
+        Announcement::InputIgnored(InputProblem::Unsupported) => {
+            ("The customer’s system has no such key, or can’t type this text.", true)
+        }
+        Announcement::InputIgnored(InputProblem::Failed) => {
+            ("The customer’s system refused the input.", true)
+        }
+    }
+}
+
+const fn refused(right: Right) -> &'static str {
+    match right {
+        Right::View => "The customer does not want to share the screen.",
+        Right::Control => "The customer does not want to give you control.",
+        Right::FilesIn => "The customer does not want to receive files.",
+        Right::FilesOut => "The customer does not want to send files.",
+    }
+}
+
+/// What the button for control says.
+pub const fn control_button(held: bool, asked: bool) -> &'static str {
+    match (held, asked) {
+        (true, _) => "Give back control",
+        (false, true) => "Asking the customer…",
+        (false, false) => "Request control",
+    }
+}
+
+/// How the bytes travel.
+pub const fn path(path: Path) -> (&'static str, &'static str) {
+    match path {
+        Path::Direct => ("Direct", "from your computer to theirs"),
+        Path::Relayed => ("Relayed", "by way of a relay that can’t read it"),
+    }
+}
+
+/// What this browser lacks.
+pub const fn lack(lack: Lack) -> &'static str {
+    match lack {
+        Lack::WebRtc => {
+            "This browser can’t make the encrypted connection (WebRTC is missing or switched off). \
+             Open this page in Chromium, Chrome or Edge."
+        }
+        Lack::H264 => {
+            "This browser can’t show the picture (it lacks H.264). Chat and files work; \
+             for the screen open this page in Chromium, Chrome or Edge."
+        }
+    }
+}
+
+/// How a file stands.
+pub fn file(status: Status, sender: Seat, done: u64, size: u64) -> String {
+    match status {
+        Status::Offered => match sender {
+            Seat::Viewer => "The customer is being asked".into(),
+            Seat::Host => "Offered".into(),
+        },
+        Status::Running => format!("{} of {}", bytes(done), bytes(size)),
+        Status::Checking => "Checking".into(),
+        Status::Done => match sender {
+            Seat::Viewer => format!("Saved at the customer’s · {}", bytes(size)),
+            Seat::Host => format!("Received · {}", bytes(size)),
+        },
+        Status::Stopped(problem) => file_problem(problem).into(),
+    }
+}
+
+/// Why a file did not arrive.
+pub const fn file_problem(problem: FileProblem) -> &'static str {
+    match problem {
+        FileProblem::Refused => "The customer said no",
+        FileProblem::Cancelled => "Cancelled",
+        FileProblem::BadName => "The file’s name can’t be used",
+        FileProblem::TooLarge => "Too large for the receiver",
+        FileProblem::TooMany => "Too many files at once; try again when the others are through",
+        FileProblem::CannotRead => "Could not be read to its end",
+        FileProblem::CannotWrite => "Could not be written at the customer’s",
+        FileProblem::DiskFull => "The receiver’s disk is full",
+        FileProblem::HashMismatch => "Arrived damaged and was thrown away; try again",
+        FileProblem::Protocol => "Stopped because of a faulty message",
+        FileProblem::ConnectionLost => "The connection broke",
+    }
+}
+
+/// A number of bytes, in decimal units as file managers show them.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let name = UNITS[unit];
+    if value < 9.95 { format!("{value:.1} {name}") } else { format!("{value:.0} {name}") }
+}
+
+/// How long the code can still be used.
+pub fn code_validity(left_ms: u64) -> String {
+    match left_ms.div_ceil(60_000) {
+        0 => "The code has expired. Start a new session at your desk.".into(),
+        1 => "It can be used for less than a minute, once.".into(),
+        minutes => format!("It can be used for {minutes} minutes, once."),
+    }
+}
+
+/// How long the session still waits for the customer's program.
+pub fn grace(left_ms: u64) -> String {
+    match left_ms.div_ceil(1000) {
+        0 => "The session is about to end.".into(),
+        1 => "The session waits one more second.".into(),
+        seconds => format!("The session waits {seconds} more seconds."),
+    }
+}
+
+/// The tab's title.
+pub fn title(phase: Phase, machine: Option<&str>, unread: usize) -> String {
+    let count = if unread > 0 { format!("({unread}) ") } else { String::new() };
+    match machine {
+        Some(machine) => format!("{count}{} – {machine} – Nearhand", status(phase)),
+        None => format!("{count}{} – Nearhand", status(phase)),
+    }
+}
+
+/// What a screen reader says about unread lines.
+pub fn unread(count: usize) -> String {
+    match count {
+        0 => "Chat".into(),
+        1 => "Chat, one unread line".into(),
+        _ => format!("Chat, {count} unread lines"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_like_a_file_manager() {
+        for (count, words) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (9_949, "9.9 kB"),
+            (20_000_000, "20 MB"),
+            (999_999, "1.0 MB"),
+            (1 << 40, "1.1 TB"),
+        ] {
+            assert_eq!(bytes(count), words, "{count}");
+        }
+    }
+
+    #[test]
+    fn every_end_has_words_of_its_own_kind() {
+        for reason in CloseReason::ALL {
+            let (heading, explanation) = ended(reason);
+            assert!(!heading.is_empty() && !heading.ends_with('.'), "{reason:?}");
+            assert!(explanation.ends_with('.'), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn time_left_counts_down_in_words() {
+        assert_eq!(code_validity(600_000), "It can be used for 10 minutes, once.");
+        assert_eq!(code_validity(540_001), "It can be used for 10 minutes, once.");
+        assert_eq!(code_validity(59_000), "It can be used for less than a minute, once.");
+        assert!(code_validity(0).starts_with("The code has expired"));
+        assert_eq!(grace(1500), "The session waits 2 more seconds.");
+    }
+
+    #[test]
+    fn the_title_counts_what_was_not_read() {
+        assert_eq!(title(Phase::Viewing, Some("desk-4"), 2), "(2) Viewing – desk-4 – Nearhand");
+        assert_eq!(title(Phase::Waiting, None, 0), "Waiting for the customer – Nearhand");
+    }
+}
