@@ -1,3 +1,12 @@
 //! The customer's program: shows a screen to the technician it was allowed to, and takes their input.
 
+pub mod config;
 pub mod rtc;
+
+pub mod chat;
+pub mod cursor;
+pub mod session;
+
+pub mod input;
+pub mod signal;
+pub mod video;

@@ -1,0 +1,228 @@
+//! What happens to a session, and what it wants done: the two vocabularies of the machine.
+
+use std::path::PathBuf;
+
+use nearhand_protocol::chat::ChatMessage;
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::control::{Arrival, InputProblem, SpecialKeys, ToHost, ToViewer};
+use nearhand_protocol::display::Layout;
+use nearhand_protocol::file::{FileMessage, TransferId};
+use nearhand_protocol::grant::{ControlGrant, Right, Rights, ViewGrant};
+use nearhand_protocol::id::Seat;
+use nearhand_protocol::input::{InputEvent, PointerMove};
+use nearhand_protocol::signal::{HostToServer, Technician};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The server let us in, the first time or again.
+    Welcome {
+        /// Who helps.
+        technician: Technician,
+        /// Whether the technician's tab is there.
+        viewer_present: bool,
+    },
+    /// The technician's tab came to the server.
+    ViewerArrived,
+    /// The technician's tab lost the server.
+    ViewerDropped,
+    /// The server ended the session.
+    ServerEnded(CloseReason),
+
+    /// A new peer connection is being made; the one before, if any, is gone.
+    NewPeer,
+    /// The peer connection carries data, the first time or again.
+    PeerConnected,
+    /// The peer connection broke; it may recover.
+    PeerLost,
+    /// The control channel is open.
+    ControlOpen,
+    /// A message on it.
+    Control(ToHost),
+    /// The chat channel is open.
+    ChatOpen,
+    /// A message on it.
+    Chat(ChatMessage),
+    /// A key, button, wheel or text of the technician.
+    Input(InputEvent),
+    /// The technician's pointer moved.
+    Pointer(PointerMove),
+    /// The technician offers a file.
+    FileOffered(FileOffer),
+    /// The technician took an offer back.
+    FileWithdrawn(TransferId),
+    /// The technician would like the customer to send a file.
+    FileWanted,
+    /// A message of the technician that could not be understood.
+    Garbage,
+
+    /// The customer answered a question.
+    Answer {
+        /// Which.
+        question: QuestionId,
+        /// What.
+        yes: bool,
+    },
+    /// The customer wrote a line.
+    Say {
+        /// The line.
+        text: String,
+        /// Milliseconds since the Unix epoch.
+        written_at_ms: u64,
+    },
+    /// The customer wants to send a file.
+    SendFile(LocalFile),
+    /// The customer takes a right back.
+    TakeBack(Right),
+    /// The customer ends the session.
+    End,
+
+    /// The capture told the picture's layout; only ever under a grant.
+    Layout(Layout),
+    /// The screen can, or can't, be captured just now.
+    Screen {
+        /// Whether it can.
+        available: bool,
+    },
+    /// Input was not carried out.
+    InputProblem(InputProblem),
+    /// Something that the session can't go on without has failed.
+    Broken(String),
+    /// Time passed.
+    Tick,
+}
+
+/// Something to be done, in the order given.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Put this question to the customer; there is one at a time.
+    Ask(Question),
+    /// The question needs no answer any more.
+    Unask(QuestionId),
+    /// Send on the control channel.
+    Send(ToViewer),
+    /// Send on the chat channel.
+    SendChat(ChatMessage),
+    /// Send on the files channel.
+    SendFile(FileMessage),
+    /// Show the screen.
+    StartVideo(ViewGrant),
+    /// Show nothing any more, at once.
+    StopVideo,
+    /// How the picture arrives, for the encoder.
+    Arrival(Arrival),
+    /// Do what the technician did.
+    Inject(InputEvent, ControlGrant),
+    /// Move the pointer.
+    Move(PointerMove, ControlGrant),
+    /// Press a special combination.
+    Press(SpecialKeys, ControlGrant),
+    /// Let go of every key and button, and forget input that waits.
+    ReleaseAll,
+    /// Take the offered file.
+    Receive(FileOffer),
+    /// Offer a file.
+    Offer(LocalFile),
+    /// Stop the transfers that this end sends.
+    StopFiles(Seat),
+    /// The connection that transfers ran over is gone: stop them all.
+    LoseFiles,
+    /// Tell the customer.
+    Tell(News),
+    /// Tell the server.
+    Signal(HostToServer),
+    /// It is over: say the rest, and leave. Always the last.
+    End(CloseReason),
+}
+
+/// Names one question, so that a late answer is not taken for that to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuestionId(pub u32);
+
+/// A question to the customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Comes back with the answer.
+    pub id: QuestionId,
+    /// The right that a yes gives.
+    pub right: Right,
+    /// Who asks.
+    pub technician: Technician,
+    /// The file that made the question come up, where one did: its name as the sender wrote it, and its size in bytes.
+    pub file: Option<(String, u64)>,
+}
+
+/// A file that the technician offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOffer {
+    /// The transfer.
+    pub id: TransferId,
+    /// As the sender wrote it: not safe yet.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A file that the customer wants to send; it exists and can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its name without the folder.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// What the customer is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// The server let us in for the first time.
+    Connected {
+        /// Who helps.
+        technician: Technician,
+        /// Whether the technician is there.
+        viewer_present: bool,
+    },
+    /// The connection to the server broke; it is being made again.
+    ServerLost(String),
+    /// The connection to the server is there again.
+    ServerBack,
+    /// The technician came.
+    TechnicianArrived,
+    /// The technician lost the server; what runs between the two goes on.
+    TechnicianDropped,
+    /// The two ends are connected.
+    PeerConnected,
+    /// The connection broke; for a minute everything is kept.
+    PeerLost,
+    /// The minute is over: every right was taken back.
+    RightsExpired,
+    /// These rights hold now.
+    Rights(Rights),
+    /// The technician wrote.
+    Chat(String),
+    /// The technician asks for a file.
+    FileWanted,
+    /// A file arrived whole, under this name.
+    FileSaved {
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A file was sent, and arrived whole.
+    FileSent {
+        /// Its name.
+        name: String,
+    },
+    /// A transfer ended without success.
+    FileFailed {
+        /// The file's name.
+        name: String,
+        /// Why, in words.
+        why: String,
+    },
+    /// What the customer tried can't be done, or something failed; in words.
+    Problem(String),
+    /// The session is over.
+    Ended(CloseReason),
+}

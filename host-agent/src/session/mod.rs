@@ -1,0 +1,403 @@
+//! What may happen next in a session: idle → offered → awaiting consent → active → interrupted → ending. Pure: events
+//! and the time go in, effects come out.
+//!
+//! It holds the session's [`Grants`], and nobody else can make one: whatever shows pixels or injects input gets its
+//! proof from an effect of this machine.
+
+mod consent;
+mod event;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::chat::ChatMessage;
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::control::{Hello, InputProblem, Notice, ToHost, ToViewer};
+use nearhand_protocol::display::Layout;
+use nearhand_protocol::grant::{Consent, ControlGrant, Grants, Right, Rights};
+use nearhand_protocol::id::Seat;
+use nearhand_protocol::signal::{HostToServer, Technician};
+use nearhand_protocol::version::{Capabilities, Version};
+
+use crate::chat::{Chat, Heard};
+use consent::Questions;
+pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId};
+use files::Waiting;
+
+/// How long rights outlive the peer connection.
+pub const INTERRUPTION: Duration = Duration::from_secs(60);
+/// Messages that can't be understood before the technician's end is taken for broken or hostile.
+const GARBAGE: u32 = 100;
+
+/// What this program can do.
+pub const CAPABILITIES: Capabilities =
+    Capabilities::H264_TRACK.with(Capabilities::CURSOR).with(Capabilities::FILES);
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The server has not let us in.
+    Idle,
+    /// Waiting for the technician.
+    Offered,
+    /// The customer is being asked, and nothing is given.
+    AwaitingConsent,
+    /// Connected; the rights say what is allowed.
+    Active,
+    /// The peer connection broke less than [`INTERRUPTION`] ago.
+    Interrupted,
+    /// Over.
+    Ending,
+}
+
+/// One session of the customer.
+#[derive(Debug)]
+pub struct Session {
+    consent: Consent,
+    grants: Grants,
+    ever_seen: bool,
+    questions: Questions,
+    waiting: Waiting,
+    chat: Chat,
+    technician: Option<Technician>,
+    /// The peer connection carries data.
+    connected: bool,
+    /// The peer of this connection said its hello, and we can talk with it.
+    greeted: bool,
+    chat_open: bool,
+    interrupted: Option<Instant>,
+    sharing: bool,
+    layout: Option<Layout>,
+    input_problem: Option<InputProblem>,
+    garbage: u32,
+    ended: Option<CloseReason>,
+}
+
+impl Session {
+    /// A session in which nothing is allowed. `consent` is what a yes counts as: the customer's, or that of the command
+    /// line, which is announced to the technician.
+    pub fn new(consent: Consent) -> Self {
+        Self {
+            consent,
+            grants: Grants::new(),
+            ever_seen: false,
+            questions: Questions::default(),
+            waiting: Waiting::default(),
+            chat: Chat::default(),
+            technician: None,
+            connected: false,
+            greeted: false,
+            chat_open: false,
+            interrupted: None,
+            sharing: false,
+            layout: None,
+            input_problem: None,
+            garbage: 0,
+            ended: None,
+        }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        if self.ended.is_some() {
+            Phase::Ending
+        } else if self.interrupted.is_some() {
+            Phase::Interrupted
+        } else if self.technician.is_none() && !self.connected {
+            Phase::Idle
+        } else if self.grants.rights().is_empty() && self.questions.any() {
+            Phase::AwaitingConsent
+        } else if self.greeted {
+            Phase::Active
+        } else {
+            Phase::Offered
+        }
+    }
+
+    /// The rights that hold.
+    pub fn rights(&self) -> Rights {
+        self.grants.rights()
+    }
+
+    /// When [`Event::Tick`] is due at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.interrupted.map(|since| since + INTERRUPTION)
+    }
+
+    /// Why it ended, once it has.
+    pub const fn ended(&self) -> Option<CloseReason> {
+        self.ended
+    }
+
+    /// Something happened at `now`. After the end nothing follows any more.
+    pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
+        let mut out = Vec::new();
+        if self.ended.is_some() {
+            return out;
+        }
+        // Before anything else: no event may profit from rights that are over.
+        self.expire(now, &mut out);
+        match event {
+            Event::Tick => {}
+            Event::Welcome { technician, viewer_present } => {
+                self.welcome(technician, viewer_present, &mut out)
+            }
+            Event::ViewerArrived => out.push(Effect::Tell(News::TechnicianArrived)),
+            Event::ViewerDropped => out.push(Effect::Tell(News::TechnicianDropped)),
+            Event::ServerEnded(reason) => self.end(reason, &mut out),
+
+            Event::NewPeer => {
+                self.interrupt(now, &mut out);
+                self.greeted = false;
+                self.chat_open = false;
+                self.garbage = 0;
+                self.input_problem = None;
+                out.push(Effect::ReleaseAll);
+            }
+            Event::PeerConnected => {
+                self.connected = true;
+                if self.greeted && self.interrupted.is_some() {
+                    self.resume(&mut out);
+                }
+            }
+            Event::PeerLost => self.interrupt(now, &mut out),
+            Event::ControlOpen => {
+                // Data flows, whatever the order in which the two were told.
+                self.connected = true;
+                let hello = Hello { version: Version::CURRENT, capabilities: CAPABILITIES };
+                out.push(Effect::Send(ToViewer::Hello(hello)));
+            }
+            Event::Control(message) => self.control(message, &mut out),
+            Event::ChatOpen => {
+                self.chat_open = true;
+                out.extend(self.chat.unseen().cloned().map(Effect::SendChat));
+            }
+            Event::Chat(message) => self.hear(message, &mut out),
+            Event::Input(event) => {
+                if matches!(event, nearhand_protocol::input::InputEvent::ReleaseAll) {
+                    out.push(Effect::ReleaseAll);
+                } else if let Some(grant) = self.control_grant(&mut out) {
+                    out.push(Effect::Inject(event, grant));
+                }
+            }
+            Event::Pointer(to) => {
+                if let Some(grant) = self.control_grant(&mut out) {
+                    out.push(Effect::Move(to, grant));
+                }
+            }
+            Event::FileOffered(offer) => self.file_offered(offer, &mut out),
+            Event::FileWithdrawn(id) => self.file_withdrawn(id, &mut out),
+            Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
+            Event::Garbage => {
+                self.garbage += 1;
+                if self.garbage >= GARBAGE {
+                    self.end(CloseReason::BadMessage, &mut out);
+                }
+            }
+
+            Event::Answer { question, yes } => self.answer(question, yes, &mut out),
+            Event::Say { text, written_at_ms } => {
+                let lines = self.chat.say(&text, written_at_ms);
+                if self.chat_open {
+                    out.extend(lines.into_iter().map(Effect::SendChat));
+                } else if !lines.is_empty() {
+                    out.push(Effect::Tell(News::Problem(
+                        "the technician is not connected; your line is sent as soon as they are".into(),
+                    )));
+                }
+            }
+            Event::SendFile(file) => self.send_file(file, &mut out),
+            Event::TakeBack(right) => self.take(Rights::only(right), &mut out),
+            Event::End => self.end(CloseReason::CustomerEnded, &mut out),
+
+            Event::Layout(layout) => {
+                self.layout = Some(layout);
+                self.send_layout(&mut out);
+            }
+            Event::Screen { available } => {
+                if self.greeted && self.grants.has(Right::View) {
+                    let notice = if available { Notice::ScreenAvailable } else { Notice::ScreenUnavailable };
+                    out.push(Effect::Send(ToViewer::Notice(notice)));
+                }
+            }
+            Event::InputProblem(problem) => self.input_ignored(problem, &mut out),
+            Event::Broken(why) => {
+                out.push(Effect::Tell(News::Problem(why)));
+                self.end(CloseReason::CustomerEnded, &mut out);
+            }
+        }
+        out
+    }
+
+    fn welcome(&mut self, technician: Technician, viewer_present: bool, out: &mut Vec<Effect>) {
+        let first = self.technician.is_none();
+        self.technician = Some(technician.clone());
+        out.push(Effect::Tell(if first {
+            News::Connected { technician, viewer_present }
+        } else {
+            News::ServerBack
+        }));
+        if !self.grants.rights().is_empty() {
+            // The server may be another one than before, and nothing is kept there.
+            out.push(Effect::Signal(HostToServer::Rights { held: self.grants.rights() }));
+        }
+    }
+
+    fn control(&mut self, message: ToHost, out: &mut Vec<Effect>) {
+        match message {
+            ToHost::Hello(hello) if !hello.version.speaks_with(Version::CURRENT) => {
+                self.greeted = true;
+                self.end(CloseReason::VersionMismatch, out);
+            }
+            ToHost::Hello(_) => {
+                if !self.greeted {
+                    self.greeted = true;
+                    self.connected = true;
+                    self.resume(out);
+                }
+            }
+            ToHost::End => self.end(CloseReason::TechnicianEnded, out),
+            // Nothing else counts before we know that the two mean the same by it.
+            _ if !self.greeted => {}
+            ToHost::Ask(rights) => self.ask(rights, out),
+            ToHost::GiveBack(rights) => self.take(rights, out),
+            ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
+            ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
+            ToHost::Press(keys) => {
+                if let Some(grant) = self.control_grant(out) {
+                    out.push(Effect::Press(keys, grant));
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, message: ChatMessage, out: &mut Vec<Effect>) {
+        match self.chat.hear(message) {
+            Heard::Line { text, answer } => {
+                out.push(Effect::Tell(News::Chat(text)));
+                out.push(Effect::SendChat(answer));
+            }
+            Heard::Again(answer) => out.push(Effect::SendChat(answer)),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// The proof for input, where there is one; otherwise the technician is told.
+    fn control_grant(&mut self, out: &mut Vec<Effect>) -> Option<ControlGrant> {
+        if self.connected
+            && self.greeted
+            && let Some(grant) = self.grants.control()
+        {
+            return Some(grant);
+        }
+        self.input_ignored(InputProblem::NoControl, out);
+        None
+    }
+
+    fn input_ignored(&mut self, problem: InputProblem, out: &mut Vec<Effect>) {
+        if self.input_problem != Some(problem) && self.greeted {
+            self.input_problem = Some(problem);
+            out.push(Effect::Send(ToViewer::InputIgnored(problem)));
+        }
+    }
+
+    /// The peer connection is gone, for now or for good.
+    fn interrupt(&mut self, now: Instant, out: &mut Vec<Effect>) {
+        let was = std::mem::take(&mut self.connected);
+        self.stop_video(out);
+        if !was {
+            return;
+        }
+        out.push(Effect::ReleaseAll);
+        out.push(Effect::LoseFiles);
+        self.drop_offers();
+        if self.greeted {
+            self.interrupted.get_or_insert(now);
+            out.push(Effect::Tell(News::PeerLost));
+        }
+    }
+
+    /// The peer is there: the same one again, or a new one of the same technician.
+    fn resume(&mut self, out: &mut Vec<Effect>) {
+        self.interrupted = None;
+        out.push(Effect::Tell(News::PeerConnected));
+        if self.consent == Consent::CommandLine {
+            out.push(Effect::Send(ToViewer::Notice(Notice::Headless)));
+        }
+        self.send_rights(out);
+        self.send_layout(out);
+        self.start_video(out);
+    }
+
+    /// Takes everything back when the interruption has lasted too long.
+    fn expire(&mut self, now: Instant, out: &mut Vec<Effect>) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.interrupted = None;
+        let had_any = !self.grants.rights().is_empty();
+        self.take(Right::ALL.into_iter().collect(), out);
+        out.push(Effect::ReleaseAll);
+        if had_any {
+            out.push(Effect::Tell(News::RightsExpired));
+        }
+    }
+
+    fn start_video(&mut self, out: &mut Vec<Effect>) {
+        if self.connected
+            && self.greeted
+            && !self.sharing
+            && let Some(grant) = self.grants.view()
+        {
+            self.sharing = true;
+            out.push(Effect::StartVideo(grant));
+        }
+    }
+
+    fn stop_video(&mut self, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.sharing) {
+            out.push(Effect::StopVideo);
+        }
+    }
+
+    fn send_layout(&self, out: &mut Vec<Effect>) {
+        if self.greeted
+            && self.grants.has(Right::View)
+            && let Some(layout) = &self.layout
+        {
+            out.push(Effect::Send(ToViewer::Layout(layout.clone())));
+        }
+    }
+
+    fn send_rights(&self, out: &mut Vec<Effect>) {
+        if self.greeted {
+            let (held, asked) = (self.grants.rights(), self.questions.rights());
+            out.push(Effect::Send(ToViewer::Rights { held, asked }));
+        }
+    }
+
+    /// Ends the session; everything is taken back and let go, whoever ended it.
+    fn end(&mut self, reason: CloseReason, out: &mut Vec<Effect>) {
+        self.ended = Some(reason);
+        self.grants.take_all();
+        out.push(Effect::ReleaseAll);
+        out.push(Effect::StopVideo);
+        out.extend(self.questions.clear().map(Effect::Unask));
+        if self.greeted {
+            out.push(Effect::Send(ToViewer::End(reason)));
+        }
+        out.push(Effect::StopFiles(Seat::Host));
+        out.push(Effect::StopFiles(Seat::Viewer));
+        // What the server or the technician ended needs no word of ours to the server.
+        let told = match reason {
+            CloseReason::CustomerEnded | CloseReason::CustomerRefused => Some(reason),
+            CloseReason::VersionMismatch | CloseReason::BadMessage => Some(CloseReason::CustomerEnded),
+            _ => None,
+        };
+        out.extend(told.map(|reason| Effect::Signal(HostToServer::End { reason })));
+        out.push(Effect::Tell(News::Ended(reason)));
+        out.push(Effect::End(reason));
+    }
+}

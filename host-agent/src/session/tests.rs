@@ -1,0 +1,445 @@
+//! Tables of what follows what, and the promise that holds for every order of events.
+
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::control::SpecialKeys;
+use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
+use nearhand_protocol::input::{InputEvent, PointerMove};
+use proptest::prelude::*;
+
+use super::*;
+
+fn technician() -> Technician {
+    Technician { name: "Ada".into(), organisation: "Help Ltd".into() }
+}
+
+fn hello() -> Event {
+    Event::Control(ToHost::Hello(Hello { version: Version::CURRENT, capabilities: Capabilities::NONE }))
+}
+
+fn ask(rights: &[Right]) -> Event {
+    Event::Control(ToHost::Ask(rights.iter().copied().collect()))
+}
+
+fn offer(number: u32) -> FileOffer {
+    FileOffer { id: TransferId { sender: Seat::Viewer, number }, name: "a.txt".into(), size: 3 }
+}
+
+/// A session and its clock.
+struct Run {
+    session: Session,
+    now: Instant,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self { session: Session::new(Consent::Customer), now: Instant::now() }
+    }
+
+    fn greeted() -> Self {
+        let mut run = Self::new();
+        run.does(Event::Welcome { technician: technician(), viewer_present: true });
+        run.does(Event::NewPeer);
+        run.does(Event::PeerConnected);
+        run.does(Event::ControlOpen);
+        run.does(Event::ChatOpen);
+        run.does(hello());
+        run
+    }
+
+    /// With these rights.
+    fn with(rights: &[Right]) -> Self {
+        let mut run = Self::greeted();
+        for right in rights {
+            let asked = run.does(ask(&[*right]));
+            run.yes(&asked);
+        }
+        run
+    }
+
+    fn does(&mut self, event: Event) -> Vec<Effect> {
+        self.session.handle(event, self.now)
+    }
+
+    fn answer(&mut self, asked: &[Effect], yes: bool) -> Vec<Effect> {
+        let question = question(asked).expect("a question").id;
+        self.does(Event::Answer { question, yes })
+    }
+
+    fn yes(&mut self, asked: &[Effect]) -> Vec<Effect> {
+        self.answer(asked, true)
+    }
+}
+
+fn question(effects: &[Effect]) -> Option<&Question> {
+    effects.iter().find_map(|effect| if let Effect::Ask(question) = effect { Some(question) } else { None })
+}
+
+fn has(effects: &[Effect], wanted: impl Fn(&Effect) -> bool) -> bool {
+    effects.iter().any(wanted)
+}
+
+fn rights(effects: &[Effect]) -> Option<(Rights, Rights)> {
+    effects.iter().rev().find_map(|effect| match effect {
+        Effect::Send(ToViewer::Rights { held, asked }) => Some((*held, *asked)),
+        _ => None,
+    })
+}
+
+#[test]
+fn sight_is_asked_first_and_control_is_its_own_yes() {
+    let mut run = Run::greeted();
+    let asked = run.does(ask(&[Right::Control, Right::View]));
+    assert_eq!(question(&asked).unwrap().right, Right::View);
+    assert_eq!(question(&asked).unwrap().technician, technician());
+    assert_eq!(run.session.phase(), Phase::AwaitingConsent);
+    let both = Rights::only(Right::View).with(Right::Control);
+    assert_eq!(rights(&asked), Some((Rights::NONE, both)));
+    assert!(!has(&run.does(Event::Input(InputEvent::Text("x".into()))), |e| matches!(e, Effect::Inject(..))));
+
+    let seen = run.yes(&asked);
+    assert!(has(&seen, |e| matches!(e, Effect::StartVideo(_))));
+    assert_eq!(question(&seen).unwrap().right, Right::Control);
+    assert_eq!(run.session.rights(), Rights::only(Right::View));
+    assert_eq!(run.session.phase(), Phase::Active);
+    let controlled = run.yes(&seen);
+    assert_eq!(rights(&controlled), Some((both, Rights::NONE)));
+    let injected = run.does(Event::Input(InputEvent::Wheel { dx: 0, dy: 120 }));
+    assert!(has(&injected, |e| matches!(e, Effect::Inject(_, grant) if grant.check().is_ok())));
+}
+
+#[test]
+fn a_no_to_the_first_question_ends_and_a_later_one_does_not() {
+    let mut run = Run::greeted();
+    let asked = run.does(ask(&[Right::View, Right::Control]));
+    let refused = run.answer(&asked, false);
+    assert!(has(&refused, |e| matches!(e, Effect::Send(ToViewer::Refused(Right::View)))));
+    assert!(has(&refused, |e| matches!(
+        e,
+        Effect::Signal(HostToServer::End { reason: CloseReason::CustomerRefused })
+    )));
+    assert!(matches!(refused.last(), Some(Effect::End(CloseReason::CustomerRefused))));
+
+    let mut run = Run::with(&[Right::View]);
+    let asked = run.does(ask(&[Right::Control]));
+    let refused = run.answer(&asked, false);
+    assert!(has(&refused, |e| matches!(e, Effect::Send(ToViewer::Refused(Right::Control)))));
+    assert_eq!(run.session.phase(), Phase::Active);
+    run.does(Event::TakeBack(Right::View));
+    let asked = run.does(ask(&[Right::View]));
+    run.answer(&asked, false);
+    assert_eq!(run.session.ended(), None, "it was no first question");
+}
+
+#[test]
+fn control_without_sight_is_refused_without_a_question() {
+    let mut run = Run::greeted();
+    let asked = run.does(ask(&[Right::Control]));
+    assert!(question(&asked).is_none());
+    assert!(has(&asked, |e| matches!(e, Effect::Send(ToViewer::Refused(Right::Control)))));
+}
+
+#[test]
+fn a_late_or_repeated_answer_counts_for_nothing() {
+    let mut run = Run::greeted();
+    let asked = run.does(ask(&[Right::View]));
+    let id = question(&asked).unwrap().id;
+    run.does(Event::Control(ToHost::GiveBack(Rights::only(Right::View))));
+    assert!(run.does(Event::Answer { question: id, yes: true }).is_empty());
+    let asked = run.does(ask(&[Right::View]));
+    assert!(run.does(Event::Answer { question: id, yes: true }).is_empty());
+    run.yes(&asked);
+    assert!(run.yes(&asked).is_empty());
+}
+
+#[test]
+fn taking_sight_takes_control_and_stops_everything() {
+    for event in [Event::TakeBack(Right::View), Event::Control(ToHost::GiveBack(Rights::only(Right::View)))] {
+        let mut run = Run::with(&[Right::View, Right::Control]);
+        let view = run.session.grants.view().unwrap();
+        let control = run.session.grants.control().unwrap();
+        let taken = run.does(event);
+        assert!(view.check().is_err() && control.check().is_err());
+        assert!(
+            has(&taken, |e| matches!(e, Effect::StopVideo))
+                && has(&taken, |e| matches!(e, Effect::ReleaseAll))
+        );
+        assert_eq!(rights(&taken), Some((Rights::NONE, Rights::NONE)));
+    }
+}
+
+#[test]
+fn a_short_interruption_keeps_rights_and_a_long_one_takes_them() {
+    for (seconds, kept) in [(0, true), (59, true), (60, false), (3600, false)] {
+        let mut run = Run::with(&[Right::View, Right::Control, Right::FilesIn]);
+        let lost = run.does(Event::PeerLost);
+        assert!(
+            has(&lost, |e| matches!(e, Effect::StopVideo)) && has(&lost, |e| matches!(e, Effect::ReleaseAll))
+        );
+        assert!(has(&lost, |e| matches!(e, Effect::LoseFiles)));
+        assert_eq!(run.session.phase(), Phase::Interrupted);
+        assert_eq!(run.session.deadline(), Some(run.now + INTERRUPTION));
+        run.now += Duration::from_secs(seconds);
+        // Nobody may have ticked meanwhile.
+        run.does(Event::NewPeer);
+        run.does(Event::PeerConnected);
+        run.does(Event::ControlOpen);
+        let back = run.does(hello());
+        assert_eq!(has(&back, |e| matches!(e, Effect::StartVideo(_))), kept, "{seconds} s");
+        assert_eq!(run.session.rights().is_empty(), !kept, "{seconds} s");
+        assert_eq!(run.session.deadline(), None);
+    }
+}
+
+#[test]
+fn the_same_peer_that_recovers_goes_on_by_itself() {
+    let mut run = Run::with(&[Right::View]);
+    run.does(Event::PeerLost);
+    assert!(has(&run.does(Event::PeerConnected), |e| matches!(e, Effect::StartVideo(_))));
+    assert!(!has(&run.does(Event::PeerConnected), |e| matches!(e, Effect::StartVideo(_))), "not twice");
+}
+
+#[test]
+fn a_tick_takes_rights_back_by_itself() {
+    let mut run = Run::with(&[Right::View, Right::Control]);
+    let view = run.session.grants.view().unwrap();
+    run.does(Event::PeerLost);
+    run.now += INTERRUPTION - Duration::from_millis(1);
+    assert!(run.does(Event::Tick).is_empty());
+    run.now += Duration::from_millis(1);
+    let ticked = run.does(Event::Tick);
+    assert!(has(&ticked, |e| matches!(e, Effect::Tell(News::RightsExpired))));
+    assert!(has(&ticked, |e| matches!(e, Effect::Signal(HostToServer::Rights { held }) if held.is_empty())));
+    assert!(view.check().is_err());
+}
+
+#[test]
+fn a_reloaded_tab_finds_its_rights_and_layout() {
+    let mut run = Run::with(&[Right::View]);
+    run.does(Event::Layout(Layout { width: 100, height: 50, monitors: Vec::new() }));
+    assert!(has(&run.does(Event::NewPeer), |e| matches!(e, Effect::StopVideo)));
+    run.does(Event::ControlOpen);
+    let back = run.does(hello());
+    assert_eq!(rights(&back), Some((Rights::only(Right::View), Rights::NONE)));
+    assert!(has(&back, |e| matches!(e, Effect::Send(ToViewer::Layout(_)))));
+    assert!(has(&back, |e| matches!(e, Effect::StartVideo(_))));
+}
+
+#[test]
+fn nothing_counts_before_the_hello_and_another_version_ends() {
+    let mut run = Run::new();
+    run.does(Event::NewPeer);
+    run.does(Event::ControlOpen);
+    assert!(run.does(ask(&[Right::View])).is_empty());
+    let other = Hello { version: Version(99), capabilities: Capabilities::NONE };
+    let ended = run.does(Event::Control(ToHost::Hello(other)));
+    assert!(has(&ended, |e| matches!(e, Effect::Send(ToViewer::End(CloseReason::VersionMismatch)))));
+    assert!(matches!(ended.last(), Some(Effect::End(CloseReason::VersionMismatch))));
+}
+
+#[test]
+fn every_way_of_ending_takes_everything() {
+    let endings = [
+        (Event::End, CloseReason::CustomerEnded),
+        (Event::Control(ToHost::End), CloseReason::TechnicianEnded),
+        (Event::ServerEnded(CloseReason::ViewerLost), CloseReason::ViewerLost),
+        (Event::Broken("x".into()), CloseReason::CustomerEnded),
+    ];
+    for (event, reason) in endings {
+        let mut run = Run::with(&[Right::View, Right::Control]);
+        let (view, control) = (run.session.grants.view().unwrap(), run.session.grants.control().unwrap());
+        let ended = run.does(event);
+        assert!(view.check().is_err() && control.check().is_err());
+        assert!(
+            has(&ended, |e| matches!(e, Effect::ReleaseAll))
+                && has(&ended, |e| matches!(e, Effect::StopVideo))
+        );
+        assert!(has(&ended, |e| matches!(e, Effect::Tell(News::Ended(r)) if *r == reason)));
+        assert!(matches!(ended.last(), Some(Effect::End(r)) if *r == reason));
+        assert!(run.does(hello()).is_empty() && run.does(ask(&[Right::View])).is_empty());
+    }
+}
+
+#[test]
+fn garbage_is_borne_for_a_while() {
+    let mut run = Run::greeted();
+    for _ in 1..GARBAGE {
+        assert!(run.does(Event::Garbage).is_empty());
+    }
+    assert!(matches!(run.does(Event::Garbage).last(), Some(Effect::End(CloseReason::BadMessage))));
+}
+
+#[test]
+fn files_wait_for_the_first_yes_of_their_direction() {
+    let mut run = Run::greeted();
+    let asked = run.does(Event::FileOffered(offer(1)));
+    assert_eq!(question(&asked).unwrap().file, Some(("a.txt".into(), 3)));
+    run.does(Event::FileOffered(offer(2)));
+    let given = run.yes(&asked);
+    assert_eq!(given.iter().filter(|e| matches!(e, Effect::Receive(_))).count(), 2);
+    assert!(has(&run.does(Event::FileOffered(offer(3))), |e| matches!(e, Effect::Receive(_))));
+
+    let file = LocalFile { path: "/x/b".into(), name: "b".into(), size: 1 };
+    let asked = run.does(Event::SendFile(file.clone()));
+    assert_eq!(question(&asked).unwrap().right, Right::FilesOut);
+    assert!(has(&run.yes(&asked), |e| matches!(e, Effect::Offer(_))));
+    assert!(has(&run.does(Event::SendFile(file)), |e| matches!(e, Effect::Offer(_))));
+    let stopped = run.does(Event::TakeBack(Right::FilesIn));
+    assert!(has(&stopped, |e| matches!(e, Effect::StopFiles(Seat::Viewer))));
+}
+
+#[test]
+fn refused_withdrawn_and_too_many_offers() {
+    let mut run = Run::greeted();
+    let asked = run.does(Event::FileOffered(offer(1)));
+    let refused = run.answer(&asked, false);
+    let refusal =
+        |e: &Effect| matches!(e, Effect::SendFile(FileMessage::Stop { problem: FileProblem::Refused, .. }));
+    assert!(has(&refused, refusal));
+    assert_eq!(run.session.ended(), None);
+
+    run.does(Event::FileOffered(offer(2)));
+    let withdrawn = run.does(Event::FileWithdrawn(offer(2).id));
+    assert!(has(&withdrawn, |e| matches!(e, Effect::Unask(_))));
+
+    for number in 10..18 {
+        run.does(Event::FileOffered(offer(number)));
+    }
+    let too_many =
+        |e: &Effect| matches!(e, Effect::SendFile(FileMessage::Stop { problem: FileProblem::TooMany, .. }));
+    assert!(has(&run.does(Event::FileOffered(offer(18))), too_many));
+    let forged = FileOffer { id: TransferId { sender: Seat::Host, number: 1 }, ..offer(1) };
+    let breach =
+        |e: &Effect| matches!(e, Effect::SendFile(FileMessage::Stop { problem: FileProblem::Protocol, .. }));
+    assert!(has(&run.does(Event::FileOffered(forged)), breach));
+}
+
+#[test]
+fn chat_needs_no_consent_and_is_repeated_on_a_new_channel() {
+    let mut run = Run::greeted();
+    let heard = run.does(Event::Chat(ChatMessage::Line { number: 1, written_at_ms: 1, text: "hi".into() }));
+    assert!(has(&heard, |e| matches!(e, Effect::Tell(News::Chat(text)) if text == "hi")));
+    assert!(has(&heard, |e| matches!(e, Effect::SendChat(ChatMessage::Seen { number: 1 }))));
+    run.does(Event::Say { text: "you too".into(), written_at_ms: 2 });
+    run.does(Event::NewPeer);
+    assert!(has(&run.does(Event::ChatOpen), |e| matches!(e, Effect::SendChat(ChatMessage::Line { .. }))));
+}
+
+#[test]
+fn a_command_line_consent_is_announced() {
+    let mut run = Run { session: Session::new(Consent::CommandLine), now: Instant::now() };
+    run.does(Event::NewPeer);
+    run.does(Event::ControlOpen);
+    assert!(has(&run.does(hello()), |e| matches!(e, Effect::Send(ToViewer::Notice(Notice::Headless)))));
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let right = || (0..Right::ALL.len()).prop_map(|index| Right::ALL[index]);
+    let rights = || any::<u16>().prop_map(Rights::from);
+    prop_oneof![
+        1 => Just(Event::Welcome { technician: technician(), viewer_present: true }),
+        1 => Just(Event::NewPeer),
+        4 => Just(Event::PeerConnected),
+        2 => Just(Event::PeerLost),
+        1 => Just(Event::ControlOpen),
+        1 => Just(Event::ChatOpen),
+        6 => Just(hello()),
+        8 => rights().prop_map(|rights| Event::Control(ToHost::Ask(rights))),
+        2 => rights().prop_map(|rights| Event::Control(ToHost::GiveBack(rights))),
+        1 => Just(Event::Control(ToHost::Press(SpecialKeys::CtrlAltDel))),
+        4 => Just(Event::Input(InputEvent::Text("x".into()))),
+        4 => Just(Event::Pointer(PointerMove { sequence: 1, x: 2, y: 3 })),
+        2 => (0..4_u32).prop_map(|number| Event::FileOffered(offer(number))),
+        1 => (0..4_u32).prop_map(|number| Event::FileWithdrawn(offer(number).id)),
+        12 => (0..12_u32, any::<bool>()).prop_map(|(id, yes)| Event::Answer { question: QuestionId(id), yes }),
+        1 => Just(Event::Say { text: "x".into(), written_at_ms: 0 }),
+        1 => Just(Event::SendFile(LocalFile { path: "/x".into(), name: "x".into(), size: 1 })),
+        2 => right().prop_map(Event::TakeBack),
+        1 => Just(Event::Layout(Layout { width: 8, height: 8, monitors: Vec::new() })),
+        1 => Just(Event::InputProblem(InputProblem::Failed)),
+        1 => Just(Event::Garbage),
+        1 => Just(Event::Tick),
+        1 => Just(Event::ServerEnded(CloseReason::ViewerLost)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever happens in whatever order: what is shown, injected or received was allowed by a yes to the question
+    /// that stood open, since the last time it was taken back.
+    #[test]
+    fn nothing_without_a_yes(steps in prop::collection::vec((any_event(), 0..40_u64), 0..80)) {
+        let mut session = Session::new(Consent::Customer);
+        let mut now = Instant::now();
+        let mut open: Option<Question> = None;
+        let mut allowed = Rights::NONE;
+        let mut lost: Option<Instant> = None;
+        for (event, seconds) in steps {
+            let mut expired: Option<Question> = None;
+            now += Duration::from_secs(seconds);
+            if lost.is_some_and(|since| now >= since + INTERRUPTION) {
+                // The questions go with the rights.
+                (allowed, lost) = (Rights::NONE, None);
+                expired = open.take();
+            }
+            match &event {
+                Event::Answer { question, yes } => {
+                    // An answered question is closed, whatever the answer.
+                    if let Some(closed) = open.take_if(|open| open.id == *question)
+                        && *yes
+                        && lost.is_none_or(|since| now < since + INTERRUPTION)
+                    {
+                        allowed = allowed.with(closed.right);
+                    }
+                }
+                Event::TakeBack(right) => allowed = allowed.without(*right),
+                Event::Control(ToHost::GiveBack(rights)) if session.greeted => {
+                    for right in rights.iter() {
+                        allowed = allowed.without(right);
+                    }
+                }
+                _ => {}
+            }
+            if !allowed.has(Right::View) {
+                allowed = allowed.without(Right::Control);
+            }
+            let effects = session.handle(event, now);
+            for effect in &effects {
+                match effect {
+                    Effect::Ask(question) => {
+                        prop_assert!(open.is_none(), "one question at a time");
+                        open = Some(question.clone());
+                    }
+                    Effect::Unask(id) => {
+                        let closed = open.take().or_else(|| expired.take());
+                        prop_assert_eq!(closed.map(|closed| closed.id), Some(*id));
+                    }
+                    Effect::StartVideo(grant) => {
+                        prop_assert!(allowed.has(Right::View) && grant.check().is_ok());
+                    }
+                    Effect::Inject(_, grant) | Effect::Move(_, grant) | Effect::Press(_, grant) => {
+                        prop_assert!(allowed.has(Right::Control) && grant.check().is_ok());
+                    }
+                    Effect::Receive(_) => prop_assert!(allowed.has(Right::FilesIn)),
+                    Effect::Offer(_) => prop_assert!(allowed.has(Right::FilesOut)),
+                    _ => {}
+                }
+            }
+            for right in session.rights().iter() {
+                prop_assert!(allowed.has(right), "{right} holds without a yes");
+            }
+            if session.interrupted.is_none() {
+                lost = None;
+            } else {
+                lost = lost.or(Some(now));
+            }
+            if session.ended().is_some() {
+                prop_assert!(session.rights().is_empty());
+                let released = |e: &Effect| matches!(e, Effect::ReleaseAll);
+                prop_assert!(effects.is_empty() || has(&effects, released));
+                break;
+            }
+        }
+    }
+}
