@@ -18,6 +18,7 @@ use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::signal::{IceServer, ServerToViewer, ViewerToServer};
 use nearhand_protocol::version::Capabilities;
 use nearhand_protocol::wire;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::Event as DomEvent;
 
 use crate::chat::{self, Chat};
@@ -52,6 +53,7 @@ enum Input {
     Keyboard(keyboard::Event),
     Pointer(pointer::Event),
     Resized,
+    Copied(&'static str, bool),
     Toolbar(Command),
     Chat(chat::Event),
     Files(files::Event),
@@ -135,6 +137,7 @@ struct App {
     sequence: u32,
     sample: Sample,
     sampling: Option<Task>,
+    copying: Option<Task>,
     ticks: u32,
     /// Messages that made no sense; shown in the page for a support person.
     malformed: u32,
@@ -175,6 +178,7 @@ impl App {
             sequence: 0,
             sample: Sample::default(),
             sampling: None,
+            copying: None,
             ticks: 0,
             malformed: 0,
             hidden: dom::document()?.hidden(),
@@ -202,6 +206,11 @@ impl App {
                 return;
             }
             Input::Toolbar(command) => self.command(command),
+            Input::Copied(said, true) => self.toolbar.toast(said, false),
+            Input::Copied(_, false) => {
+                self.toolbar
+                    .toast("This browser does not let the page copy: mark the text and copy it.", true);
+            }
             Input::Chat(chat::Event::Write) => {
                 if let Some(message) = self.chat.write() {
                     self.say(&message);
@@ -557,7 +566,7 @@ impl App {
         }
     }
 
-    fn copy(&mut self, ids: &[&str], said: &str) {
+    fn copy(&mut self, ids: &[&str], said: &'static str) {
         let parts: Vec<_> = ids
             .iter()
             .filter_map(|id| dom::by_id::<web_sys::Element>(id).ok()?.text_content())
@@ -566,13 +575,14 @@ impl App {
         // Only on https and localhost there is a clipboard; elsewhere the text can be marked by hand.
         let clipboard = dom::window().ok().and_then(|window| dom::get(&window.navigator(), "clipboard"));
         let text = js_sys::Array::of1(&parts.join(" ").into());
-        let copied = clipboard.and_then(|clipboard| dom::call_async(&clipboard, "writeText", &text));
-        match copied {
-            Some(_) => self.toolbar.toast(said, false),
-            None => self
-                .toolbar
-                .toast("This browser does not let the page copy: mark the text and copy it.", true),
-        }
+        let copying = clipboard.and_then(|clipboard| dom::call_async(&clipboard, "writeText", &text));
+        let sink = self.handle.sink(move |copied| Input::Copied(said, copied));
+        self.copying = Some(listen::spawn(async move {
+            sink(match copying {
+                Some(copying) => JsFuture::from(copying).await.is_ok(),
+                None => false,
+            });
+        }));
     }
 
     fn file(&mut self, event: files::Event) {
@@ -607,6 +617,9 @@ impl App {
         self.pointer.set_active(controlling);
         self.screen.set_acting(controlling);
         self.toolbar.render(&self.state, now_ms());
+        if matches!(self.phase, Phase::Viewing | Phase::Controlling) && before != self.phase {
+            self.screen.resume();
+        }
         let over = matches!(self.phase, Phase::Ended(_));
         self.chat.set_open(self.peer.is_some() && !over);
         if let Ok(body) = dom::body() {

@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use js_sys::Array;
 use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, HtmlImageElement, HtmlVideoElement, ImageData,
     MediaStream, ResizeObserver,
@@ -14,7 +16,7 @@ use web_sys::{
 
 use crate::dom::{self, Missing};
 use crate::geometry::{self, Rect, Scale, Size};
-use crate::listen::{self, Listener, Sink};
+use crate::listen::{self, Listener, Sink, Task};
 
 /// Most shapes that are remembered; a program has a few dozen.
 const MOST_SHAPES: usize = 64;
@@ -61,6 +63,7 @@ pub(crate) struct Screen {
     /// Where the cursor is, when it was not the technician who moved it.
     elsewhere: Option<(u16, u16)>,
     acting: bool,
+    playing: Option<Task>,
     observer: ResizeObserver,
     _resized: Closure<dyn FnMut(JsValue)>,
     _listener: Listener,
@@ -98,6 +101,7 @@ impl Screen {
             hidden: false,
             elsewhere: None,
             acting: false,
+            playing: None,
             observer,
             _resized: resized,
             _listener: listener,
@@ -128,10 +132,21 @@ impl Screen {
     }
 
     /// A new stream is shown from now on.
-    pub(crate) fn play(&self, stream: &MediaStream) {
+    pub(crate) fn play(&mut self, stream: &MediaStream) {
         self.video.set_src_object(Some(stream));
-        // Muted pictures may start by themselves in every browser; where not, the first click starts it.
-        let _ = self.video.play();
+        self.resume();
+    }
+
+    /// The picture is in sight (again): it plays, where the browser stopped it.
+    pub(crate) fn resume(&mut self) {
+        // A picture that can't start yet rejects the promise, and that is no news.
+        if self.video.paused()
+            && let Some(playing) = dom::call_async(&self.video, "play", &Array::new())
+        {
+            self.playing = Some(listen::spawn(async move {
+                let _ = JsFuture::from(playing).await;
+            }));
+        }
     }
 
     /// Nothing is shown any more, and nothing of it stays in the page.
