@@ -288,8 +288,12 @@ impl App {
     }
 
     fn announce(&mut self, announcement: Announcement) {
-        let (text, bad) = words::announcement(announcement);
-        self.toolbar.toast(text, bad);
+        // The picture itself says that it may be seen, and a notice stays where a toast would go.
+        let shown = matches!(announcement, Announcement::Given(Right::View) | Announcement::Notice(_));
+        if !shown {
+            let (text, bad) = words::announcement(announcement);
+            self.toolbar.toast(text, bad);
+        }
         if announcement == Announcement::Given(Right::Control) {
             self.keyboard.set_active(true);
             self.keyboard.focus();
@@ -621,7 +625,12 @@ impl App {
             self.screen.resume();
         }
         let over = matches!(self.phase, Phase::Ended(_));
+        // Lines are kept until the other end is back; files are not.
         self.chat.set_open(self.peer.is_some() && !over);
+        self.files.set_open(matches!(
+            self.phase,
+            Phase::Asking | Phase::Declined | Phase::Viewing | Phase::Controlling
+        ));
         if let Ok(body) = dom::body() {
             dom::set_attribute(&body, "data-malformed", &self.malformed.to_string());
         }

@@ -3,8 +3,8 @@
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::id::Seat;
 use web_sys::{
-    Element, Event as DomEvent, HtmlElement, HtmlTextAreaElement, KeyboardEvent, Notification,
-    NotificationOptions, NotificationPermission,
+    Element, Event as DomEvent, HtmlButtonElement, HtmlElement, HtmlTextAreaElement, KeyboardEvent,
+    Notification, NotificationOptions, NotificationPermission,
 };
 
 use crate::conversation::{Conversation, Line, MOST_LINES};
@@ -27,6 +27,7 @@ pub(crate) struct Chat {
     memory: Memory,
     log: HtmlElement,
     input: HtmlTextAreaElement,
+    button: HtmlButtonElement,
     toggle: Element,
     unread: HtmlElement,
     notification: Option<Notification>,
@@ -59,6 +60,7 @@ impl Chat {
             memory,
             log: dom::by_id("chat-log")?,
             input,
+            button: dom::by_id("chat-send")?,
             toggle: dom::by_id("panel-toggle")?,
             unread: dom::by_id("unread")?,
             notification: None,
@@ -124,6 +126,7 @@ impl Chat {
     pub(crate) fn set_open(&self, open: bool) {
         if self.input.disabled() == open {
             self.input.set_disabled(!open);
+            self.button.set_disabled(!open);
         }
     }
 

@@ -9,7 +9,10 @@ use nearhand_protocol::channel::Channel;
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, TransferId};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::wire;
-use web_sys::{DataTransfer, DragEvent, Event as DomEvent, File, FileList, HtmlElement, HtmlInputElement};
+use web_sys::{
+    DataTransfer, DragEvent, Event as DomEvent, File, FileList, HtmlButtonElement, HtmlElement,
+    HtmlInputElement,
+};
 
 use crate::dom::{self, Missing};
 use crate::listen::{self, Listener, Sink};
@@ -48,6 +51,7 @@ pub(crate) struct Files {
     sink: Sink<Event>,
     list: HtmlElement,
     empty: HtmlElement,
+    buttons: [HtmlButtonElement; 2],
     _listeners: Vec<Listener>,
 }
 
@@ -64,8 +68,18 @@ impl Files {
             sink,
             list: dom::by_id("files")?,
             empty: dom::by_id("files-empty")?,
+            buttons: [dom::by_id("choose-file")?, dom::by_id("want-file")?],
             _listeners: listeners,
         })
+    }
+
+    /// Nobody is there to send to, or somebody is.
+    pub(crate) fn set_open(&self, open: bool) {
+        for button in &self.buttons {
+            if button.disabled() == open {
+                button.set_disabled(!open);
+            }
+        }
     }
 
     /// Offers a file to the customer.

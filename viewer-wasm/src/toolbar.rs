@@ -46,7 +46,7 @@ pub(crate) enum Command {
     ToastOver,
 }
 
-const BUTTONS: [(&str, Command); 18] = [
+const BUTTONS: [(&str, Command); 17] = [
     ("request-control", Command::Control),
     ("ask-again", Command::View),
     ("scale", Command::Scale),
@@ -64,7 +64,6 @@ const BUTTONS: [(&str, Command); 18] = [
     ("keys-task-manager", Command::Keys(SpecialKeys::CtrlShiftEscape)),
     ("keys-print-screen", Command::Keys(SpecialKeys::PrintScreen)),
     ("waiting-end", Command::AskEnd),
-    ("picture-control", Command::Control),
 ];
 
 /// The parts of the page that say how the session stands.
@@ -87,7 +86,6 @@ pub(crate) struct Toolbar {
     again: HtmlElement,
     desk: HtmlElement,
     reload: HtmlElement,
-    hint: HtmlElement,
     toasts: Element,
     timers: Vec<Timer>,
     sink: Sink<Command>,
@@ -125,7 +123,6 @@ impl Toolbar {
             again: dom::by_id("ask-again")?,
             desk: dom::by_id("to-desk")?,
             reload: dom::by_id("reload")?,
-            hint: dom::by_id("control-hint")?,
             toasts: dom::by_id("toasts")?,
             timers: Vec::new(),
             sink,
@@ -194,7 +191,6 @@ impl Toolbar {
         self.control.set_disabled(!picture || asking);
         dom::set_attribute(&self.control, "aria-pressed", if controls { "true" } else { "false" });
         dom::set_text(&self.control_words, words::control_button(controls, asking));
-        dom::show(&self.hint, phase == Phase::Viewing && !asking);
         self.keys.set_disabled(phase != Phase::Controlling);
         self.scale.set_disabled(!picture);
         self.fullscreen.set_disabled(!picture);
