@@ -7,6 +7,11 @@ pub mod chat;
 pub mod cursor;
 pub mod session;
 
+pub mod files;
 pub mod input;
 pub mod signal;
+pub mod ui;
 pub mod video;
+
+pub mod driver;
+pub mod host;

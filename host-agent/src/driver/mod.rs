@@ -1,0 +1,346 @@
+//! The one select loop. It moves things between the parts and decides nothing: that is [`crate::session`]'s.
+//!
+//! Its inputs:
+//! - the interrupt (Ctrl+C, SIGTERM) and the customer's commands ([`crate::ui::Command`])
+//! - the server ([`crate::signal::Event`])
+//! - the peer connection of the moment ([`crate::rtc::Event`])
+//! - the threads of picture, input and files ([`crate::video::Event`], [`crate::input::Event`], [`crate::files::Event`])
+//! - files that the customer wants to send and that were looked at
+//! - the session's deadline, when an interruption has lasted too long
+
+mod ending;
+mod peer;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use nearhand_desktop::Desktop;
+use nearhand_protocol::channel::Channel;
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::control::InputProblem;
+use nearhand_protocol::file::FileProblem;
+use nearhand_protocol::grant::Consent;
+use nearhand_protocol::id::Epoch;
+use nearhand_protocol::machine::negotiation::Negotiation;
+use nearhand_protocol::signal::{IceServer, ServerToHost};
+use nearhand_protocol::wire::{Message, encode};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::files::{self, Files, Outcome};
+use crate::input::{self, Input};
+use crate::rtc::{Events, RtcError, SendError, Transport};
+use crate::session::{Effect, Event, LocalFile, News, Phase, Session};
+use crate::signal::{self, Signal, SignalError};
+use crate::ui::{Command, Ui};
+use crate::video::{self, Video};
+
+/// Makes peer connections: the real ones, or those of a test.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// A new connection that waits for the browser's offer.
+    async fn connect(&self, ice_servers: &[IceServer]) -> Result<(Arc<dyn Transport>, Events), RtcError>;
+}
+
+/// What a session is run with.
+pub struct Parts {
+    /// What a yes counts as.
+    pub consent: Consent,
+    /// The customer.
+    pub ui: Box<dyn Ui>,
+    /// What the customer wants.
+    pub commands: mpsc::Receiver<Command>,
+    /// Ctrl+C and the like.
+    pub interrupt: mpsc::Receiver<()>,
+    /// The server.
+    pub signal: Signal,
+    /// What the server says.
+    pub server: mpsc::Receiver<signal::Event>,
+    /// Makes peer connections.
+    pub connect: Box<dyn Connect>,
+    /// The shared screen.
+    pub desktop: Desktop,
+    /// The folder for received files.
+    pub downloads: PathBuf,
+}
+
+/// Why a session did not end in an ordinary way; one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The server.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// A thread could not be started.
+    #[error("the program could not start its threads ({0}): close other programs and try again")]
+    Threads(#[from] std::io::Error),
+    /// Something failed on the way.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The peer connection of the moment.
+struct Peer {
+    epoch: Epoch,
+    transport: Arc<dyn Transport>,
+}
+
+/// What the threads say.
+struct Threads {
+    video: mpsc::Receiver<video::Event>,
+    input: mpsc::Receiver<input::Event>,
+    files: mpsc::Receiver<files::Event>,
+}
+
+struct Driver {
+    session: Session,
+    ui: Box<dyn Ui>,
+    signal: Signal,
+    connect: Box<dyn Connect>,
+    video: Video,
+    input: Input,
+    files: Files,
+    negotiation: Negotiation,
+    ice_servers: Vec<IceServer>,
+    peer: Option<Peer>,
+    events: Option<Events>,
+    /// Connections of earlier epochs that are closing.
+    closing: JoinSet<()>,
+    looking: JoinSet<Result<LocalFile, String>>,
+    finished: Option<CloseReason>,
+    broken: Option<DriverError>,
+    /// The server said that it is over, or gave up: it needs no word of ours.
+    server_done: bool,
+}
+
+/// Runs one session to its end.
+pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
+    let Parts { consent, ui, mut commands, mut interrupt, signal, mut server, connect, desktop, downloads } = parts;
+    let (input, input_events) = Input::start(desktop.injector)?;
+    let (video, video_events) = Video::start(desktop.capture, input.placed())?;
+    let (files, file_events) = Files::new(downloads);
+    let mut threads = Threads { video: video_events, input: input_events, files: file_events };
+    let mut driver = Driver {
+        session: Session::new(consent),
+        ui,
+        signal,
+        connect,
+        video,
+        input,
+        files,
+        negotiation: Negotiation::new(),
+        ice_servers: Vec::new(),
+        peer: None,
+        events: None,
+        closing: JoinSet::new(),
+        looking: JoinSet::new(),
+        finished: None,
+        broken: None,
+        server_done: false,
+    };
+    let reason = loop {
+        if let Some(reason) = driver.finished {
+            break reason;
+        }
+        let deadline = driver.session.deadline().map(Instant::from_std);
+        tokio::select! {
+            Some(()) = interrupt.recv() => driver.handle(Event::End),
+            Some(command) = commands.recv() => driver.command(command),
+            event = server.recv() => driver.server(event).await,
+            event = next(&mut driver.events) => driver.peer_event(event),
+            event = threads.video.recv() => match event {
+                Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
+                Some(video::Event::Screen { available }) => driver.handle(Event::Screen { available }),
+                Some(video::Event::Broken(why)) => driver.broke(why),
+                None => driver.broke("showing the screen failed".into()),
+            },
+            event = threads.input.recv() => match event {
+                Some(input::Event::Problem(problem)) => driver.handle(Event::InputProblem(problem)),
+                Some(input::Event::Broken(why)) => driver.broke(why),
+                None => driver.broke("the input failed".into()),
+            },
+            // Never `None`: the driver's own `Files` holds a sender.
+            Some(event) = threads.files.recv() => driver.file(event),
+            Some(looked) = driver.looking.join_next() => match looked {
+                Ok(Ok(file)) => driver.handle(Event::SendFile(file)),
+                Ok(Err(why)) => driver.ui.show(&News::Problem(why)),
+                Err(_) => driver.ui.show(&News::Problem("the file can't be sent".into())),
+            },
+            () = at(deadline) => driver.handle(Event::Tick),
+        }
+        while driver.closing.try_join_next().is_some() {}
+    };
+    drop(threads);
+    driver.end(reason, server).await
+}
+
+/// The next event of the connection; waits without end where there is none.
+async fn next(events: &mut Option<Events>) -> Option<crate::rtc::Event> {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Driver {
+    /// Lets the session decide, and does what it wants.
+    fn handle(&mut self, event: Event) {
+        let effects = self.session.handle(event, Instant::now().into_std());
+        for effect in effects {
+            self.apply(effect);
+        }
+    }
+
+    /// A part failed, without which nothing goes on; remembered for the exit status.
+    fn broke(&mut self, why: String) {
+        self.broken.get_or_insert(DriverError::Broken(why.clone()));
+        self.handle(Event::Broken(why));
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Answer { question, yes } => self.handle(Event::Answer { question, yes }),
+            Command::Say(text) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+                self.handle(Event::Say { text, written_at_ms: now.as_millis() as u64 });
+            }
+            // A folder of the network may take its time.
+            Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
+            Command::TakeBack(right) => self.handle(Event::TakeBack(right)),
+            Command::End => self.handle(Event::End),
+        }
+    }
+
+    async fn server(&mut self, event: Option<signal::Event>) {
+        match event {
+            Some(signal::Event::Message(message)) => match message {
+                ServerToHost::Welcome { technician, ice_servers, viewer_present, session, .. } => {
+                    tracing::info!(%session, "the server let us in");
+                    self.ice_servers = ice_servers;
+                    self.handle(Event::Welcome { technician, viewer_present });
+                }
+                ServerToHost::ViewerArrived => self.handle(Event::ViewerArrived),
+                ServerToHost::ViewerDropped { .. } => self.handle(Event::ViewerDropped),
+                ServerToHost::Negotiate(message) => self.negotiate(message).await,
+                ServerToHost::End { reason } => {
+                    self.server_done = true;
+                    self.handle(Event::ServerEnded(reason));
+                }
+            },
+            Some(signal::Event::Lost(error)) => self.ui.show(&News::ServerLost(error.to_string())),
+            Some(signal::Event::Failed(error)) => {
+                self.server_done = true;
+                if self.session.phase() == Phase::Idle {
+                    // Nothing has begun: the sentence alone says it.
+                    self.finished = Some(CloseReason::ServerError);
+                } else {
+                    self.handle(Event::Broken(error.to_string()));
+                }
+                self.broken = Some(error.into());
+            }
+            None => {
+                self.server_done = true;
+                self.broke("the connection to the server failed".into());
+            }
+        }
+    }
+
+    fn file(&mut self, event: files::Event) {
+        match event {
+            files::Event::Send(message) => self.send(Channel::Files, &message),
+            files::Event::Over(id, outcome) => {
+                self.files.over(id);
+                self.ui.show(&match outcome {
+                    Outcome::Saved(path) => News::FileSaved { path },
+                    Outcome::Sent(name) => News::FileSent { name },
+                    Outcome::Failed { name, problem } => {
+                        News::FileFailed { name, why: files::words(problem).into() }
+                    }
+                });
+            }
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask(question) => self.ui.ask(&question),
+            Effect::Unask(id) => self.ui.withdraw(id),
+            Effect::Send(message) => self.send(Channel::Control, &message),
+            Effect::SendChat(message) => self.send(Channel::Chat, &message),
+            Effect::SendFile(message) => self.send(Channel::Files, &message),
+            Effect::StartVideo(grant) => {
+                if let Some(peer) = &self.peer {
+                    self.video.show(grant, peer.transport.clone());
+                }
+            }
+            Effect::StopVideo => self.video.stop(),
+            Effect::Arrival(arrival) => self.video.arrival(arrival),
+            Effect::Inject(event, grant) => {
+                if !self.input.inject(event, grant) {
+                    self.handle(Event::InputProblem(InputProblem::Failed));
+                }
+            }
+            Effect::Move(to, grant) => self.input.move_to(to, grant),
+            Effect::Press(keys, grant) => {
+                if !self.input.press(keys, &grant) {
+                    self.handle(Event::InputProblem(InputProblem::Failed));
+                }
+            }
+            Effect::ReleaseAll => self.input.release_all(),
+            Effect::Receive(offer) => {
+                if let Some(refusal) = self.files.receive(&offer) {
+                    self.send(Channel::Files, &refusal);
+                }
+            }
+            Effect::Offer(file) => {
+                if let Some(peer) = &self.peer
+                    && !self.files.offer(file, peer.transport.clone())
+                {
+                    self.ui.show(&News::Problem(files::words(FileProblem::TooMany).into()));
+                }
+            }
+            Effect::StopFiles(sender) => self.files.stop(Some(sender), FileProblem::Cancelled),
+            Effect::LoseFiles => self.files.stop(None, FileProblem::ConnectionLost),
+            Effect::Tell(news) => self.ui.show(&news),
+            Effect::Signal(message) => {
+                if !self.signal.send(message) {
+                    // The queue holds minutes of talk: the server is away, and learns the rest when we are back.
+                    tracing::debug!("a message to the server was dropped");
+                }
+            }
+            Effect::End(reason) => self.finished = Some(reason),
+        }
+    }
+
+    /// Sends on a reliable channel. A peer that lets a megabyte of words pile up is gone.
+    fn send<M: Message>(&mut self, channel: Channel, message: &M) {
+        let Some(peer) = &self.peer else { return };
+        let bytes = match encode(message) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) => {
+                tracing::warn!(channel = channel.label(), %error, "a message of ours breaks its limits");
+                return;
+            }
+        };
+        match peer.transport.send(channel, bytes) {
+            Ok(()) => {}
+            Err(SendError::Full) => {
+                tracing::info!(channel = channel.label(), "the technician's end takes nothing any more");
+                self.lose_peer();
+            }
+            Err(error) => tracing::debug!(channel = channel.label(), %error, "a message was not sent"),
+        }
+    }
+}

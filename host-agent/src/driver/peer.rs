@@ -1,0 +1,172 @@
+//! The driver's dealings with peer connections: one at a time, the newest counts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nearhand_protocol::channel::Channel;
+use nearhand_protocol::control::ToHost;
+use nearhand_protocol::file::FileMessage;
+use nearhand_protocol::id::Seat;
+use nearhand_protocol::machine::negotiation::Effect as Negotiated;
+use nearhand_protocol::signal::{Candidate, HostToServer, Negotiate};
+use nearhand_protocol::wire::{Message, decode};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::{Driver, Peer};
+use crate::rtc::{Candidate as RtcCandidate, Event as PeerEvent, PeerState, RtcError};
+use crate::session::{Event, FileOffer, News};
+
+/// For setting up a connection or answering an offer: local work, no network.
+const SETUP: Duration = Duration::from_secs(5);
+
+impl Driver {
+    pub(super) async fn negotiate(&mut self, message: Negotiate) {
+        if !message.allowed_from(Seat::Viewer) {
+            tracing::debug!("the technician's end sent what only a host may send");
+            return;
+        }
+        for effect in self.negotiation.receive(message) {
+            let done = timeout(SETUP, self.negotiated(effect)).await;
+            let error = match done {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "setting up the connection took too long".into(),
+            };
+            tracing::warn!(error, "the connection to the technician was not made");
+            self.ui.show(&News::Problem(error));
+        }
+    }
+
+    async fn negotiated(&mut self, effect: Negotiated) -> Result<(), RtcError> {
+        match effect {
+            Negotiated::Start(epoch) => {
+                self.lose_peer();
+                self.handle(Event::NewPeer);
+                self.input.new_peer();
+                let (transport, events) = self.connect.connect(&self.ice_servers).await?;
+                self.peer = Some(Peer { epoch, transport });
+                self.events = Some(events);
+            }
+            Negotiated::Describe(sdp) => {
+                let Some(peer) = &self.peer else { return Ok(()) };
+                let epoch = peer.epoch;
+                let answer = peer.transport.accept_offer(&sdp.0).await?;
+                let sdp = nearhand_protocol::signal::Sdp(answer);
+                self.signal.send(HostToServer::Negotiate(Negotiate::Answer { epoch, sdp }));
+            }
+            Negotiated::AddCandidate(Candidate { candidate, sdp_mid, sdp_m_line_index }) => {
+                let Some(peer) = &self.peer else { return Ok(()) };
+                let candidate = RtcCandidate { candidate, sdp_mid, sdp_m_line_index };
+                // One address that can't be used is no reason to give up on the others.
+                if let Err(error) = peer.transport.add_remote_candidate(candidate).await {
+                    tracing::debug!(%error, "a candidate was not taken");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection of the moment is no more; it closes in the background.
+    pub(super) fn lose_peer(&mut self) {
+        self.events = None;
+        if let Some(peer) = self.peer.take() {
+            self.closing.spawn(async move { peer.transport.close().await });
+            self.handle(Event::PeerLost);
+        }
+    }
+
+    pub(super) fn peer_event(&mut self, event: Option<PeerEvent>) {
+        match event {
+            None => self.lose_peer(),
+            Some(PeerEvent::LocalCandidate(RtcCandidate { candidate, sdp_mid, sdp_m_line_index })) => {
+                if let Some(peer) = &self.peer {
+                    let candidate = Candidate { candidate, sdp_mid, sdp_m_line_index };
+                    self.signal
+                        .send(HostToServer::Negotiate(Negotiate::Candidate { epoch: peer.epoch, candidate }));
+                }
+            }
+            Some(PeerEvent::State(state)) => {
+                tracing::info!(?state, "the connection to the technician");
+                match state {
+                    PeerState::Connecting => {}
+                    PeerState::Connected(_) => self.handle(Event::PeerConnected),
+                    PeerState::Disconnected | PeerState::Failed => self.handle(Event::PeerLost),
+                    PeerState::Closed => self.lose_peer(),
+                }
+            }
+            Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(),
+            Some(PeerEvent::ChannelOpen(channel)) => match channel {
+                Channel::Control => self.handle(Event::ControlOpen),
+                Channel::Chat => self.handle(Event::ChatOpen),
+                Channel::Cursor => self.video.tell_cursor(),
+                Channel::Input | Channel::Pointer | Channel::Files | Channel::FileData => {}
+            },
+            Some(PeerEvent::ChannelClosed(channel)) => {
+                // A tab that is closed closes its channels before anything else is noticed.
+                if channel == Channel::Control {
+                    self.handle(Event::PeerLost);
+                }
+            }
+            Some(PeerEvent::BufferedLow(channel)) => match channel {
+                Channel::FileData => self.files.room(),
+                Channel::Cursor => self.video.tell_cursor(),
+                _ => {}
+            },
+            Some(PeerEvent::Message(channel, bytes)) => self.message(channel, bytes),
+        }
+    }
+
+    fn message(&mut self, channel: Channel, bytes: Bytes) {
+        match channel {
+            Channel::Control => self.decoded(channel, &bytes, |message: ToHost| Event::Control(message)),
+            Channel::Input => self.decoded(channel, &bytes, Event::Input),
+            Channel::Pointer => self.decoded(channel, &bytes, Event::Pointer),
+            Channel::Chat => self.decoded(channel, &bytes, Event::Chat),
+            Channel::Files => match decode(&bytes) {
+                Ok(message) => self.file_message(message),
+                Err(error) => self.garbage(channel, &error),
+            },
+            Channel::FileData => {
+                if !self.files.chunk(bytes) {
+                    self.garbage(channel, &"no chunk");
+                }
+            }
+            Channel::Cursor => self.garbage(channel, &"nothing is to be said there"),
+        }
+    }
+
+    fn decoded<M: Message + DeserializeOwned>(
+        &mut self,
+        channel: Channel,
+        bytes: &[u8],
+        event: impl FnOnce(M) -> Event,
+    ) {
+        match decode(bytes) {
+            Ok(message) => self.handle(event(message)),
+            Err(error) => self.garbage(channel, &error),
+        }
+    }
+
+    fn garbage(&mut self, channel: Channel, error: &dyn std::fmt::Display) {
+        tracing::debug!(channel = channel.label(), %error, "a message of the technician's end was ignored");
+        self.handle(Event::Garbage);
+    }
+
+    fn file_message(&mut self, message: FileMessage) {
+        match message {
+            FileMessage::Offer { id, name, size } => {
+                self.handle(Event::FileOffered(FileOffer { id, name, size }));
+            }
+            FileMessage::Wanted => self.handle(Event::FileWanted),
+            FileMessage::Stop { id, .. } => {
+                self.handle(Event::FileWithdrawn(id));
+                self.files.message(id, message);
+            }
+            FileMessage::Accept { id, .. }
+            | FileMessage::Progress { id, .. }
+            | FileMessage::Complete { id, .. }
+            | FileMessage::Saved { id, .. } => self.files.message(id, message),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The driver with a server, a browser, a customer and a desktop that the test plays.
+
+use std::sync::Mutex;
+
+use nearhand_desktop::fake::{self, Control, Injected};
+use nearhand_protocol::chat::ChatMessage;
+use nearhand_protocol::control::{Hello, ToHost, ToViewer};
+use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
+use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::id::{ResumeToken, Seat, SessionId};
+use nearhand_protocol::input::{InputEvent, KeyCode, PointerMove};
+use nearhand_protocol::signal::{HostToServer, Negotiate, Sdp, Technician};
+use nearhand_protocol::version::{Capabilities, Version};
+use nearhand_protocol::wire::decode;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::rtc::fake::{FakeTransport, Recorded};
+use crate::rtc::{Event as PeerEvent, Path, PeerState};
+use crate::session::{Question, QuestionId};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the customer saw.
+#[derive(Clone, Debug)]
+enum Seen {
+    Asked(Question),
+    Withdrawn,
+    Told(News),
+    Stopped,
+}
+
+struct FakeUi(mpsc::UnboundedSender<Seen>);
+
+impl Ui for FakeUi {
+    fn ask(&mut self, question: &Question) {
+        let _ = self.0.send(Seen::Asked(question.clone()));
+    }
+
+    fn withdraw(&mut self, _: QuestionId) {
+        let _ = self.0.send(Seen::Withdrawn);
+    }
+
+    fn show(&mut self, news: &News) {
+        let _ = self.0.send(Seen::Told(news.clone()));
+    }
+
+    fn stop(&mut self) {
+        let _ = self.0.send(Seen::Stopped);
+    }
+}
+
+/// Hands out transports that were made before.
+struct FakeConnect(Mutex<Vec<(Arc<FakeTransport>, Events)>>);
+
+#[async_trait]
+impl Connect for FakeConnect {
+    async fn connect(&self, _: &[IceServer]) -> Result<(Arc<dyn Transport>, Events), RtcError> {
+        let (transport, events) = self.0.lock().unwrap().pop().ok_or(RtcError::Closed)?;
+        Ok((transport, events))
+    }
+}
+
+/// Everything around one driver.
+struct Stage {
+    transports: Vec<Arc<FakeTransport>>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    commands: mpsc::Sender<Command>,
+    interrupt: mpsc::Sender<()>,
+    from_server: mpsc::Sender<signal::Event>,
+    to_server: mpsc::Receiver<HostToServer>,
+    desktop: Control,
+    downloads: tempfile::TempDir,
+    driver: JoinHandle<Result<CloseReason, DriverError>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mut transports = Vec::new();
+        let mut ready = Vec::new();
+        for _ in 0..3 {
+            let (transport, events) = FakeTransport::new();
+            transport.set_video(Ok(()));
+            transports.push(transport.clone());
+            ready.insert(0, (transport, events));
+        }
+        let (ui, seen) = mpsc::unbounded_channel();
+        let (commands, customer) = mpsc::channel(8);
+        let (interrupt, interrupted) = mpsc::channel(1);
+        let (from_server, server) = mpsc::channel(8);
+        let (signal, to_server) = Signal::fake();
+        let (desktop, control) = fake::desktop(64, 48);
+        let downloads = tempfile::tempdir().unwrap();
+        let driver = tokio::spawn(run(Parts {
+            consent: Consent::Customer,
+            ui: Box::new(FakeUi(ui)),
+            commands: customer,
+            interrupt: interrupted,
+            signal,
+            server,
+            connect: Box::new(FakeConnect(Mutex::new(ready))),
+            desktop,
+            downloads: downloads.path().to_owned(),
+        }));
+        Self { transports, seen, commands, interrupt, from_server, to_server, desktop: control, downloads, driver }
+    }
+
+    /// In the room, and the first peer connection stands.
+    async fn connected() -> Self {
+        let mut stage = Self::new();
+        stage
+            .server(ServerToHost::Welcome {
+                version: Version::CURRENT,
+                session: SessionId::new(uuid::Uuid::nil()),
+                resume: ResumeToken::new("r".into()),
+                technician: Technician { name: "Ada".into(), organisation: String::new() },
+                ice_servers: Vec::new(),
+                viewer_present: true,
+            })
+            .await;
+        stage.join(0).await;
+        stage
+    }
+
+    /// The browser comes with its n-th peer connection.
+    async fn join(&mut self, n: usize) {
+        let epoch = Epoch(n as u32 + 1);
+        self.server(ServerToHost::Negotiate(Negotiate::Offer { epoch, sdp: Sdp("offer".into()) })).await;
+        loop {
+            let message = timeout(PATIENCE, self.to_server.recv()).await.expect("an answer").expect("one");
+            if let HostToServer::Negotiate(Negotiate::Answer { epoch: of, .. }) = message {
+                assert_eq!(of, epoch);
+                break;
+            }
+        }
+        self.peer(n, PeerEvent::State(PeerState::Connected(Path::Host))).await;
+        for channel in Channel::ALL {
+            self.peer(n, PeerEvent::ChannelOpen(channel)).await;
+        }
+        let hello = Hello { version: Version::CURRENT, capabilities: Capabilities::NONE };
+        self.says(n, Channel::Control, &ToHost::Hello(hello)).await;
+        self.hears::<ToViewer>(n, Channel::Control, |message| matches!(message, ToViewer::Hello(_))).await;
+    }
+
+    async fn server(&self, message: ServerToHost) {
+        self.from_server.send(signal::Event::Message(message)).await.unwrap();
+    }
+
+    async fn peer(&self, n: usize, event: PeerEvent) {
+        self.transports[n].emit(event).await;
+    }
+
+    async fn says<M: Message>(&self, n: usize, channel: Channel, message: &M) {
+        self.peer(n, PeerEvent::Message(channel, encode(message).unwrap().into())).await;
+    }
+
+    /// Waits for a message to the browser.
+    async fn hears<M: Message + DeserializeOwned>(&self, n: usize, channel: Channel, wanted: impl Fn(&M) -> bool) {
+        let wanted = |recorded: &Recorded| match recorded {
+            Recorded::Message(on, bytes) if *on == channel => decode(bytes).is_ok_and(|message| wanted(&message)),
+            _ => false,
+        };
+        timeout(PATIENCE, self.transports[n].wait_for(wanted)).await.expect("a message to the browser");
+    }
+
+    /// Waits for something that the customer sees.
+    async fn sees(&mut self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+        loop {
+            let seen = timeout(PATIENCE, self.seen.recv()).await.expect("in time").expect("something");
+            if wanted(&seen) {
+                return seen;
+            }
+        }
+    }
+
+    /// The customer answers the next question.
+    async fn answers(&mut self, right: Right, yes: bool) {
+        let seen = self.sees(|seen| matches!(seen, Seen::Asked(_))).await;
+        let Seen::Asked(question) = seen else { unreachable!() };
+        assert_eq!(question.right, right);
+        self.commands.send(Command::Answer { question: question.id, yes }).await.unwrap();
+    }
+
+    /// The technician asks, and the customer says yes.
+    async fn gives(&mut self, right: Right) {
+        self.says(0, Channel::Control, &ToHost::Ask(Rights::only(right))).await;
+        self.answers(right, true).await;
+        self.hears::<ToViewer>(0, Channel::Control, |message| {
+            matches!(message, ToViewer::Rights { held, .. } if held.has(right))
+        })
+        .await;
+    }
+
+    async fn ends(self) -> Result<CloseReason, DriverError> {
+        timeout(PATIENCE, self.driver).await.expect("an end").expect("no panic")
+    }
+}
+
+fn key(code: KeyCode, pressed: bool) -> InputEvent {
+    InputEvent::Key { code, key: None, pressed }
+}
+
+fn is_frame(recorded: &Recorded) -> bool {
+    matches!(recorded, Recorded::Frame { .. })
+}
+
+#[tokio::test]
+async fn seen_controlled_chatted_and_ended_by_the_customer() {
+    let mut stage = Stage::connected().await;
+    stage.says(0, Channel::Control, &ToHost::Ask(Rights::only(Right::View))).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::PeerConnected))).await;
+    assert!(!stage.transports[0].recorded().iter().any(is_frame), "nothing is shown before the yes");
+    stage.answers(Right::View, true).await;
+    let first = timeout(PATIENCE, stage.transports[0].wait_for(is_frame)).await.unwrap();
+    assert!(matches!(first, Recorded::Frame { keyframe: true, .. }));
+    stage.hears::<ToViewer>(0, Channel::Control, |m| matches!(m, ToViewer::Layout(l) if l.width == 64)).await;
+
+    stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
+    stage.hears::<ToViewer>(0, Channel::Control, |m| matches!(m, ToViewer::InputIgnored(_))).await;
+    stage.gives(Right::Control).await;
+    stage.says(0, Channel::Pointer, &PointerMove { sequence: 1, x: 5, y: 6 }).await;
+    stage.says(0, Channel::Input, &key(KeyCode::ShiftLeft, true)).await;
+    let control = stage.desktop.clone();
+    let pressed = move || control.wait_injected(PATIENCE, |done| done.len() == 2);
+    assert!(tokio::task::spawn_blocking(pressed).await.unwrap());
+    assert!(stage.desktop.take_injected().contains(&Injected::Move(5, 6)));
+
+    let line = ChatMessage::Line { number: 1, written_at_ms: 1, text: "hello".into() };
+    stage.says(0, Channel::Chat, &line).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::Chat(text)) if text == "hello")).await;
+    stage.commands.send(Command::Say("hi".into())).await.unwrap();
+    stage.hears::<ChatMessage>(0, Channel::Chat, |m| matches!(m, ChatMessage::Line { .. })).await;
+
+    stage.commands.send(Command::End).await.unwrap();
+    stage.hears::<ToViewer>(0, Channel::Control, |m| *m == ToViewer::End(CloseReason::CustomerEnded)).await;
+    stage.sees(|seen| matches!(seen, Seen::Stopped)).await;
+    assert!(matches!(stage.desktop.take_injected()[..], [Injected::Release(_)]), "the shift key is let go");
+    while let Some(message) = timeout(PATIENCE, stage.to_server.recv()).await.unwrap() {
+        if let HostToServer::End { reason } = message {
+            assert_eq!(reason, CloseReason::CustomerEnded);
+        }
+    }
+    let transport = stage.transports[0].clone();
+    assert_eq!(stage.ends().await.unwrap(), CloseReason::CustomerEnded);
+    assert!(transport.recorded().contains(&Recorded::Close));
+}
+
+#[tokio::test]
+async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
+    let mut stage = Stage::connected().await;
+    stage.gives(Right::View).await;
+    stage.gives(Right::Control).await;
+    stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
+    stage.peer(0, PeerEvent::State(PeerState::Disconnected)).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::PeerLost))).await;
+    let control = stage.desktop.clone();
+    let released = move || {
+        control.wait_injected(PATIENCE, |done| done.iter().any(|what| matches!(what, Injected::Release(_))))
+    };
+    assert!(tokio::task::spawn_blocking(released).await.unwrap());
+
+    stage.join(1).await;
+    stage
+        .hears::<ToViewer>(1, Channel::Control, |m| {
+            matches!(m, ToViewer::Rights { held, .. } if held.has(Right::Control))
+        })
+        .await;
+    timeout(PATIENCE, stage.transports[1].wait_for(is_frame)).await.expect("a frame on the new connection");
+    timeout(PATIENCE, stage.transports[0].wait_for(|r| *r == Recorded::Close)).await.expect("the old one closed");
+
+    stage.says(1, Channel::Control, &ToHost::End).await;
+    // The technician's tab tells the server as well.
+    stage.server(ServerToHost::End { reason: CloseReason::TechnicianEnded }).await;
+    assert_eq!(stage.ends().await.unwrap(), CloseReason::TechnicianEnded);
+}
+
+#[tokio::test]
+async fn a_minute_alone_takes_everything_back() {
+    let mut stage = Stage::connected().await;
+    stage.gives(Right::View).await;
+    stage.peer(0, PeerEvent::State(PeerState::Failed)).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::PeerLost))).await;
+    // From here nothing happens but time, which the paused clock jumps over.
+    tokio::time::pause();
+    stage.seen_expiry().await;
+    tokio::time::resume();
+    stage.interrupt.send(()).await.unwrap();
+    assert_eq!(stage.ends().await.unwrap(), CloseReason::CustomerEnded);
+}
+
+impl Stage {
+    async fn seen_expiry(&mut self) {
+        let before = Instant::now();
+        loop {
+            match self.seen.recv().await.expect("something") {
+                Seen::Told(News::RightsExpired) => break,
+                Seen::Withdrawn | Seen::Told(_) | Seen::Asked(_) | Seen::Stopped => {}
+            }
+        }
+        assert!(before.elapsed() > crate::session::INTERRUPTION - Duration::from_secs(10));
+    }
+}
+
+#[tokio::test]
+async fn garbage_on_every_channel_is_borne_and_then_ends_the_session() {
+    let stage = Stage::connected().await;
+    for channel in Channel::ALL {
+        stage.peer(0, PeerEvent::Message(channel, Bytes::from_static(&[0xff; 40]))).await;
+        stage.peer(0, PeerEvent::Message(channel, vec![0; 60_000].into())).await;
+    }
+    stage.says(0, Channel::Control, &ToHost::Ping { nonce: 7 }).await;
+    stage.hears::<ToViewer>(0, Channel::Control, |m| *m == ToViewer::Pong { nonce: 7 }).await;
+    for _ in 0..100 {
+        stage.peer(0, PeerEvent::Message(Channel::Input, Bytes::from_static(&[0xff; 40]))).await;
+    }
+    assert_eq!(stage.ends().await.unwrap(), CloseReason::BadMessage);
+}
+
+#[tokio::test]
+async fn a_file_comes_after_a_yes_and_not_after_a_no() {
+    let mut stage = Stage::connected().await;
+    let id = |number| TransferId { sender: Seat::Viewer, number };
+    let offer = |number| FileMessage::Offer { id: id(number), name: "../a.txt".into(), size: 3 };
+    stage.says(0, Channel::Files, &offer(1)).await;
+    stage.answers(Right::FilesIn, false).await;
+    let refused = FileMessage::Stop { id: id(1), problem: FileProblem::Refused };
+    stage.hears::<FileMessage>(0, Channel::Files, |m| *m == refused).await;
+    stage.says(0, Channel::Files, &offer(2)).await;
+    stage.answers(Right::FilesIn, true).await;
+    stage.hears::<FileMessage>(0, Channel::Files, |m| matches!(m, FileMessage::Accept { .. })).await;
+    let (mut sender, _) =
+        nearhand_protocol::machine::transfer::Sender::offer(id(2), "a.txt".into(), 3);
+    sender.receive(&FileMessage::Accept { id: id(2), offset: 0 });
+    let chunk = sender.chunk(b"abc").unwrap();
+    stage.says(0, Channel::FileData, &chunk).await;
+    stage.says(0, Channel::Files, &sender.complete().unwrap()).await;
+    stage.hears::<FileMessage>(0, Channel::Files, |m| matches!(m, FileMessage::Saved { .. })).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::FileSaved { .. }))).await;
+    assert_eq!(std::fs::read(stage.downloads.path().join("a.txt")).unwrap(), b"abc");
+    stage.interrupt.send(()).await.unwrap();
+    stage.ends().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_desktop_ends_with_a_sentence() {
+    let mut stage = Stage::connected().await;
+    stage.gives(Right::View).await;
+    stage.desktop.lose();
+    stage.desktop.paint(nearhand_desktop::Rect::new(0, 0, 9, 9), [1; 4]);
+    stage.hears::<ToViewer>(0, Channel::Control, |m| matches!(m, ToViewer::End(_))).await;
+    assert!(matches!(stage.ends().await, Err(DriverError::Broken(_))));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_server_is_the_error() {
+    let stage = Stage::new();
+    let refused = SignalError::Refused(CloseReason::UnknownCode);
+    stage.from_server.send(signal::Event::Failed(refused)).await.unwrap();
+    let error = stage.ends().await.unwrap_err();
+    assert!(error.to_string().contains("ask the technician for a new one"), "{error}");
+}

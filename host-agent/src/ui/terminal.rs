@@ -1,0 +1,379 @@
+//! The customer at a terminal, line by line; input may be a pipe.
+//!
+//! What goes to standard output is stable, one line each, for tests and for scripts:
+//!
+//! ```text
+//! CONNECTED: ORIGIN as MACHINE
+//! TECHNICIAN: NAME (ORGANISATION)          who helps
+//! TECHNICIAN: waiting | here | away
+//! SERVER: lost (WHY) | back
+//! CONNECTION: up | interrupted
+//! RIGHTS: none | view control files-in files-out     what holds, at every change
+//! QUESTION: …? [y/N]                       without a line's end: the answer follows
+//! QUESTION: withdrawn
+//! NAME: TEXT                               chat; each line of a long text so
+//! FILE WANTED: …
+//! FILE SAVED: PATH
+//! FILE SENT: NAME
+//! FILE FAILED: NAME: WHY
+//! NOTE: …                                  anything else that the customer should read
+//! SESSION ENDED: machine_code              then the same in words, as a NOTE, and nothing more
+//! ```
+//!
+//! `y` or `yes` is a yes; `n`, `no` and an empty line are a no. Any other line is chat, also while a question stands.
+//! `/send PATH`, `/control off`, `/view off`, `/files off`, `/end` and `/help` are commands. The end of the input is no
+//! end of the session, but nobody answers any more: what stands open, and what is asked later, is refused.
+
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nearhand_protocol::grant::Right;
+use nearhand_protocol::signal::Technician;
+
+use super::{Command, Commands, Ui, words};
+use crate::session::{News, Question, QuestionId};
+
+/// Longest line that is read, in bytes; the rest of a longer one is dropped.
+const MAX_LINE: u64 = 64 * 1024;
+
+const HELP: &str = "NOTE: type a line to chat; /send PATH sends a file; /control off, /view off and /files off take \
+                    back what you allowed; /end (or Ctrl+C) ends everything";
+
+/// Prints to a stream, and understands lines.
+pub struct Terminal {
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    out: Box<dyn Write + Send>,
+    origin: String,
+    machine: String,
+    technician: Technician,
+    open: Option<Question>,
+    /// The cursor stands behind a question.
+    mid_line: bool,
+    input_ended: bool,
+    commands: Commands,
+    stopped: bool,
+}
+
+impl Terminal {
+    /// Prints to `out`; what the customer wants goes to `commands`.
+    pub fn new(out: Box<dyn Write + Send>, origin: String, machine: String, commands: Commands) -> Self {
+        let shared = Shared {
+            out,
+            origin,
+            machine,
+            technician: Technician::default(),
+            open: None,
+            mid_line: false,
+            input_ended: false,
+            commands,
+            stopped: false,
+        };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Reads lines from `input` on a thread of its own, to its end.
+    ///
+    /// Nobody joins that thread: a read of standard input can't be broken off. It holds nothing but the input, and ends
+    /// with the program at the latest.
+    pub fn listen(&self, mut input: impl BufRead + Send + 'static) -> io::Result<()> {
+        let shared = self.shared.clone();
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let mut line = Vec::new();
+            loop {
+                line.clear();
+                let read = io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line);
+                let commands = lock(&shared).commands.clone();
+                if !matches!(read, Ok(1..)) {
+                    if let Some(no) = lock(&shared).input_ended() {
+                        let _ = commands.blocking_send(no);
+                    }
+                    return;
+                }
+                let command = lock(&shared).line(&String::from_utf8_lossy(&line));
+                // Not under the lock: the driver may be printing.
+                if let Some(command) = command
+                    && commands.blocking_send(command).is_err()
+                {
+                    return;
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ui for Terminal {
+    fn ask(&mut self, question: &Question) {
+        lock(&self.shared).ask(question);
+    }
+
+    fn withdraw(&mut self, question: QuestionId) {
+        let mut shared = lock(&self.shared);
+        if shared.open.take_if(|open| open.id == question).is_some() {
+            shared.print("QUESTION: withdrawn");
+        }
+    }
+
+    fn show(&mut self, news: &News) {
+        lock(&self.shared).show(news);
+    }
+
+    fn stop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.open = None;
+        shared.stopped = true;
+    }
+}
+
+impl Shared {
+    /// One line, whatever stands there already; an open question is put again behind it.
+    fn print(&mut self, line: &str) {
+        if self.stopped {
+            return;
+        }
+        let start = if std::mem::take(&mut self.mid_line) { "\n" } else { "" };
+        // A closed output is no reason to end a session.
+        let _ = writeln!(self.out, "{start}{line}");
+        let _ = self.out.flush();
+        self.prompt();
+    }
+
+    fn prompt(&mut self) {
+        let Some(question) = &self.open else { return };
+        let who = words::who(&question.technician);
+        let file = question.file.as_ref().map(|(name, bytes)| {
+            let name: String = words::harmless(name).chars().take(80).collect();
+            format!("\"{name}\" ({})", words::size(*bytes))
+        });
+        let text = match (question.right, file) {
+            (Right::View, _) => format!("{who} asks to SEE your screen. Allow it?"),
+            (Right::Control, _) => format!("{who} asks to CONTROL your mouse and keyboard. Allow it?"),
+            (Right::FilesIn, Some(file)) => {
+                format!("{who} wants to SEND YOU the file {file}. Allow files from them in this session?")
+            }
+            (Right::FilesIn, None) => format!("{who} wants to SEND YOU files. Allow it?"),
+            (Right::FilesOut, Some(file)) => format!("Send the file {file} to {who}?"),
+            (Right::FilesOut, None) => format!("{who} wants to RECEIVE files that you send. Allow it?"),
+        };
+        let _ = write!(self.out, "QUESTION: {text} [y/N] ");
+        let _ = self.out.flush();
+        self.mid_line = true;
+    }
+
+    fn ask(&mut self, question: &Question) {
+        if self.input_ended {
+            // Nobody is there: an unanswered question must not stand for ever.
+            let _ = self.commands.try_send(Command::Answer { question: question.id, yes: false });
+            return;
+        }
+        self.open = Some(question.clone());
+        if std::mem::take(&mut self.mid_line) {
+            let _ = writeln!(self.out);
+        }
+        self.prompt();
+    }
+
+    fn input_ended(&mut self) -> Option<Command> {
+        self.input_ended = true;
+        let question = self.open.take()?.id;
+        Some(Command::Answer { question, yes: false })
+    }
+
+    /// What a typed line means.
+    fn line(&mut self, line: &str) -> Option<Command> {
+        // The person's own Enter has ended the line on a terminal; on a pipe the next output does.
+        let line = line.trim();
+        if let Some(question) = &self.open {
+            let yes = match line.to_lowercase().as_str() {
+                "y" | "yes" => Some(true),
+                "n" | "no" | "" => Some(false),
+                _ => None,
+            };
+            if let Some(yes) = yes {
+                let question = question.id;
+                self.open = None;
+                return Some(Command::Answer { question, yes });
+            }
+        }
+        if line.is_empty() {
+            return None;
+        }
+        if !line.starts_with('/') {
+            if self.open.is_some() {
+                self.print("NOTE: sent as chat; the question still stands");
+            }
+            return Some(Command::Say(line.to_owned()));
+        }
+        let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        match (command, argument.trim()) {
+            ("/end", "") => Some(Command::End),
+            ("/control", "off") => Some(Command::TakeBack(Right::Control)),
+            ("/view", "off") => Some(Command::TakeBack(Right::View)),
+            ("/files", "off") => Some(Command::TakeBack(Right::FilesIn)),
+            ("/send", path) if !path.is_empty() => Some(Command::SendFile(unquoted(path).into())),
+            _ => {
+                self.print(HELP);
+                None
+            }
+        }
+    }
+
+    fn show(&mut self, news: &News) {
+        let line = match news {
+            News::Connected { technician, viewer_present } => {
+                self.technician = technician.clone();
+                self.print(&format!("CONNECTED: {} as {}", self.origin, words::harmless(&self.machine)));
+                self.print(&format!("TECHNICIAN: {}", words::who(technician)));
+                format!("TECHNICIAN: {}", if *viewer_present { "here" } else { "waiting" })
+            }
+            News::ServerLost(why) => format!("SERVER: lost ({})", words::harmless(why)),
+            News::ServerBack => "SERVER: back".into(),
+            News::TechnicianArrived => "TECHNICIAN: here".into(),
+            News::TechnicianDropped => "TECHNICIAN: away".into(),
+            News::PeerConnected => "CONNECTION: up".into(),
+            News::PeerLost => "CONNECTION: interrupted".into(),
+            News::RightsExpired => {
+                "NOTE: the connection was away for too long; what you allowed has to be asked again".into()
+            }
+            News::Rights(rights) => format!("RIGHTS: {}", words::rights(*rights)),
+            News::Chat(text) => {
+                let name = words::name(&self.technician);
+                // Each line under its name: nobody can write a line that looks like one of the program.
+                let lines: Vec<_> =
+                    text.lines().map(|line| format!("{name}: {}", words::harmless(line))).collect();
+                lines.join("\n")
+            }
+            News::FileWanted => {
+                format!("FILE WANTED: {} asks for a file; type /send PATH to send one", words::name(&self.technician))
+            }
+            News::FileSaved { path } => format!("FILE SAVED: {}", path.display()),
+            News::FileSent { name } => format!("FILE SENT: {}", words::harmless(name)),
+            News::FileFailed { name, why } => format!("FILE FAILED: {}: {why}", words::harmless(name)),
+            News::Problem(text) => format!("NOTE: {}", words::harmless(text)),
+            News::Ended(reason) => {
+                self.open = None;
+                self.print(&format!("SESSION ENDED: {}", reason.as_str()));
+                format!("NOTE: {}", words::ended(*reason))
+            }
+        };
+        if !line.is_empty() {
+            self.print(&line);
+        }
+    }
+}
+
+/// A path as people paste it.
+fn unquoted(path: &str) -> &str {
+    let inner = |quote: char| path.strip_prefix(quote)?.strip_suffix(quote);
+    inner('"').or_else(|| inner('\'')).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use nearhand_protocol::close::CloseReason;
+    use nearhand_protocol::grant::Rights;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Paper {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn terminal() -> (Terminal, Paper, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(super::super::QUEUE);
+        let paper = Paper::default();
+        (Terminal::new(Box::new(paper.clone()), "https://h".into(), "pc".into(), commands), paper, receiver)
+    }
+
+    fn technician() -> Technician {
+        Technician { name: "Ada".into(), organisation: "Help Ltd".into() }
+    }
+
+    fn question(id: u32, right: Right) -> Question {
+        Question { id: QuestionId(id), right, technician: technician(), file: None }
+    }
+
+    fn type_in(terminal: &Terminal, line: &str) -> Option<Command> {
+        lock(&terminal.shared).line(line)
+    }
+
+    #[test]
+    fn the_sentences_are_stable() {
+        let (mut terminal, paper, _commands) = terminal();
+        terminal.show(&News::Connected { technician: technician(), viewer_present: true });
+        terminal.ask(&question(1, Right::View));
+        terminal.show(&News::Chat("hi\u{1b}[2J\nRIGHTS: none".into()));
+        assert_eq!(type_in(&terminal, "y\n"), Some(Command::Answer { question: QuestionId(1), yes: true }));
+        terminal.show(&News::Rights(Rights::only(Right::View).with(Right::Control)));
+        terminal.show(&News::Ended(CloseReason::TechnicianEnded));
+        terminal.stop();
+        terminal.show(&News::ServerBack);
+        let asked = "QUESTION: Ada (Help Ltd) asks to SEE your screen. Allow it? [y/N] \n";
+        assert_eq!(
+            paper.text(),
+            format!(
+                "CONNECTED: https://h as pc\nTECHNICIAN: Ada (Help Ltd)\nTECHNICIAN: here\n{asked}\
+                 Ada: hi\u{fffd}[2J\nAda: RIGHTS: none\n{asked}\
+                 RIGHTS: view control\nSESSION ENDED: technician_ended\nNOTE: The technician ended the session.\n"
+            )
+        );
+    }
+
+    #[test]
+    fn lines_are_answers_commands_or_chat() {
+        let (mut terminal, paper, _commands) = terminal();
+        assert_eq!(type_in(&terminal, "y"), Some(Command::Say("y".into())), "no question stands");
+        assert_eq!(type_in(&terminal, " "), None);
+        for (line, yes) in [("y", true), (" YES \r\n", true), ("n", false), ("", false), ("No", false)] {
+            terminal.ask(&question(2, Right::Control));
+            assert_eq!(type_in(&terminal, line), Some(Command::Answer { question: QuestionId(2), yes }), "{line:?}");
+        }
+        terminal.ask(&question(3, Right::View));
+        assert_eq!(type_in(&terminal, "who are you?"), Some(Command::Say("who are you?".into())));
+        assert_eq!(type_in(&terminal, "/end"), Some(Command::End));
+        assert!(paper.text().ends_with("[y/N] "), "the question still stands");
+        assert_eq!(type_in(&terminal, "/view off"), Some(Command::TakeBack(Right::View)));
+        assert_eq!(type_in(&terminal, "/send \"/tmp/a b\""), Some(Command::SendFile("/tmp/a b".into())));
+        assert_eq!(type_in(&terminal, "/nonsense"), None);
+        terminal.withdraw(QuestionId(9));
+        terminal.withdraw(QuestionId(3));
+        assert!(paper.text().ends_with("QUESTION: withdrawn\n"));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_read_and_its_end_refuses() {
+        let (mut terminal, _paper, mut commands) = terminal();
+        terminal.ask(&question(1, Right::View));
+        terminal.listen(io::Cursor::new(b"hello\nyes\n\xff\n".to_vec())).unwrap();
+        assert_eq!(commands.recv().await, Some(Command::Say("hello".into())));
+        assert_eq!(commands.recv().await, Some(Command::Answer { question: QuestionId(1), yes: true }));
+        assert_eq!(commands.recv().await, Some(Command::Say("\u{fffd}".into())));
+        // Asked before or after the end was read: it is refused.
+        terminal.ask(&question(2, Right::Control));
+        assert_eq!(commands.recv().await, Some(Command::Answer { question: QuestionId(2), yes: false }));
+    }
+}

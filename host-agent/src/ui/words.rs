@@ -1,0 +1,83 @@
+//! Words for people, and what strangers wrote made harmless for a terminal.
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::signal::Technician;
+
+/// Text of a stranger without anything that a terminal obeys or that turns the direction of what follows.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}') => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// The technician's name alone.
+pub(super) fn name(technician: &Technician) -> String {
+    if technician.name.trim().is_empty() { "Technician".into() } else { harmless(technician.name.trim()) }
+}
+
+/// The technician with their organisation.
+pub(super) fn who(technician: &Technician) -> String {
+    match technician.organisation.trim() {
+        "" => name(technician),
+        organisation => format!("{} ({})", name(technician), harmless(organisation)),
+    }
+}
+
+/// A size as people read it.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// The stable names of rights, separated by spaces; `none` for none.
+pub(super) fn rights(rights: Rights) -> String {
+    if rights.is_empty() {
+        return "none".into();
+    }
+    rights.iter().map(Right::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Why it is over.
+pub(super) fn ended(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::CustomerEnded => "You ended the session.",
+        CloseReason::TechnicianEnded => "The technician ended the session.",
+        CloseReason::CustomerRefused => "You said no; nothing was shown.",
+        CloseReason::ViewerLost => "The technician did not come back.",
+        CloseReason::HostLost => "This computer was away for too long; ask the technician for a new code.",
+        CloseReason::VersionMismatch => {
+            "This program and the technician's page are of different versions: download the program again."
+        }
+        CloseReason::TooLong => "The longest duration of a session is over.",
+        CloseReason::Replaced => "Another program has taken this one's place.",
+        CloseReason::BadMessage => "The technician's end sent what this program does not understand.",
+        _ => "The session is over; ask the technician for a new code.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_as_a_command() {
+        assert_eq!(harmless("a\u{1b}[2Jb\u{7}\u{202e}c\u{9b}é"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}é");
+        let technician = Technician { name: " \u{1b}Ada".into(), organisation: String::new() };
+        assert_eq!(who(&technician), "\u{fffd}Ada");
+        assert_eq!(who(&Technician::default()), "Technician");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!([size(0), size(999), size(20_000), size(20_500_000)].join(", "), "0 bytes, 999 bytes, 20 kB, 20.5 MB");
+    }
+}
