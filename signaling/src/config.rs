@@ -72,6 +72,7 @@ impl Config {
     /// Reads all options and reports all problems at once.
     pub fn from_options(options: Options) -> Result<Self, Problems> {
         let mut problems = Vec::new();
+        let url_was_given = options.public_url.is_some();
         let config = Self {
             listen: listen(&options.listen, &mut problems),
             public_url: options.public_url.and_then(|url| public_url(&url, &mut problems)),
@@ -88,7 +89,7 @@ impl Config {
             grace: seconds("--grace", &options.grace, 1..=3_600, &mut problems),
             ice_servers: ice_servers(options.ice_servers, &mut problems),
         };
-        config.check_together(&mut problems);
+        config.check_together(url_was_given, &mut problems);
         if let Err(error) = EnvFilter::try_new(&options.log) {
             problems
                 .push(format!("NEARHAND_LOG: {error}; write for example info, or nearhand_signaling=debug"));
@@ -101,7 +102,7 @@ impl Config {
         self.public_url.as_ref().map_or(self.tls.is_some(), |url| url.scheme() == "https")
     }
 
-    fn check_together(&self, problems: &mut Vec<String>) {
+    fn check_together(&self, url_was_given: bool, problems: &mut Vec<String>) {
         let loopback = self.listen.ip().is_loopback();
         if !loopback && self.tls.is_none() && !self.behind_proxy {
             problems.push(format!(
@@ -116,6 +117,8 @@ impl Config {
             );
         }
         match &self.public_url {
+            // What was given and could not be read has been reported.
+            None if url_was_given => {}
             None if self.behind_proxy => {
                 problems.push("--behind-proxy: set --public-url to the address that browsers use".into());
             }

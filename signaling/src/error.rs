@@ -26,6 +26,9 @@ pub enum WebError {
     /// The address is right, the method is not.
     #[error("this address does not take this method")]
     WrongMethod,
+    /// Its body did not come in time.
+    #[error("the request did not come in time")]
+    Timeout,
     /// The connection must become a WebSocket.
     #[error("this address speaks WebSocket only")]
     NotWebSocket,
@@ -53,6 +56,7 @@ impl WebError {
             Self::NotSignedIn => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::NotWebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Create(CreateError::Full | CreateError::Stopping)
@@ -69,6 +73,7 @@ impl WebError {
             Self::NotSignedIn => "not_signed_in",
             Self::ForeignOrigin => "foreign_origin",
             Self::WrongMethod => "wrong_method",
+            Self::Timeout => "timeout",
             Self::NotWebSocket => "not_websocket",
             Self::Throttled(_) => "too_many_attempts",
             Self::Create(CreateError::Full) => "too_many_sessions",

@@ -10,6 +10,7 @@ pub mod account;
 pub mod config;
 pub mod logging;
 pub mod resume;
+pub mod tls;
 
 pub mod room;
 

@@ -1,144 +1,68 @@
-//! The port: accepts connections, ends TLS, and hands what is HTTP to the web server.
+//! The port: accepts connections, ends TLS, and hands what is HTTP to the router.
 //!
-//! TLS handshakes run beside each other, each with a time limit, so that a peer that never finishes its own keeps
-//! nobody waiting. How many connections there are is bounded; beyond it the system's queue holds the newcomers back.
+//! Every connection is a task of its own from its first byte, so that a peer that never finishes its handshake or its
+//! headers keeps nobody waiting; both have a time limit. `axum::serve` is not used because it has none for headers. How
+//! many connections there are is bounded; beyond it the system's queue holds the newcomers back.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use crate::config::TlsFiles;
-use crate::key::is_exposed;
 use crate::web::PeerAddress;
 
 /// Most connections at a time.
 pub const MAX_CONNECTIONS: usize = 20_000;
 /// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// Connections that may wait for the web server to take them.
-const ACCEPTED: usize = 64;
-
-/// Why TLS can't be offered.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file can't be read, or is no PEM.
-    #[error("can't read {what} {path}: {error}", path = path.display())]
-    Read {
-        /// Which of the two.
-        what: &'static str,
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why not.
-        error: rustls::pki_types::pem::Error,
-    },
-    /// There is no certificate in the file.
-    #[error("there is no certificate in {path}; it should be PEM, with lines BEGIN CERTIFICATE", path = path.display())]
-    Empty {
-        /// The file.
-        path: std::path::PathBuf,
-    },
-    /// Others on this machine can read the key.
-    #[error("{path} can be read by other users of this machine: chmod 600 {path}", path = path.display())]
-    Exposed {
-        /// The file.
-        path: std::path::PathBuf,
-    },
-    /// The two don't go together, or TLS can't use them.
-    #[error("the certificate and the key don't work together: {0}")]
-    Unusable(rustls::Error),
-}
-
-/// Reads certificate and key.
-pub fn tls_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
-    let read = |what, path: &Path, error| TlsError::Read { what, path: path.to_owned(), error };
-    let path = &files.certificates;
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| read("the certificate", path, error))?;
-    if certificates.is_empty() {
-        return Err(TlsError::Empty { path: path.clone() });
-    }
-    let path = &files.key;
-    // A file that can't be opened is reported by the next step, with its reason.
-    if std::fs::File::open(path).and_then(|file| is_exposed(&file)).unwrap_or(false) {
-        return Err(TlsError::Exposed { path: path.clone() });
-    }
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| read("the key", path, error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
-        .map_err(TlsError::Unusable)?;
-    // WebSockets need HTTP/1.1 (RFC 6455); nothing here gains by HTTP/2.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
+/// How long the headers of a request may take, and a connection may lie idle before the next.
+const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+/// Longest head of a request, in bytes.
+const MAX_HEAD: usize = 32 * 1024;
 
 /// The port, open.
 pub struct Listener {
-    accepted: mpsc::Receiver<(Connection, SocketAddr)>,
-    local: SocketAddr,
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+    space: Arc<Semaphore>,
 }
 
 impl Listener {
-    /// Accepts as a task of `tasks` until `stop`.
-    pub fn start(
-        tcp: TcpListener,
-        tls: Option<Arc<ServerConfig>>,
-        stop: CancellationToken,
-        tasks: &TaskTracker,
-    ) -> io::Result<Self> {
-        let local = tcp.local_addr()?;
-        let (sender, accepted) = mpsc::channel(ACCEPTED);
-        let acceptor = Acceptor {
-            tls: tls.map(TlsAcceptor::from),
-            sender,
-            space: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-            stop,
-            tasks: tasks.clone(),
-        };
-        tasks.spawn(acceptor.run(tcp));
-        Ok(Self { accepted, local })
+    /// Serves what comes to this port, with TLS if there is a configuration for it.
+    pub fn new(tcp: TcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self { tcp, tls: tls.map(TlsAcceptor::from), space: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
-}
 
-struct Acceptor {
-    tls: Option<TlsAcceptor>,
-    sender: mpsc::Sender<(Connection, SocketAddr)>,
-    space: Arc<Semaphore>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Acceptor {
-    async fn run(self, tcp: TcpListener) {
-        let stop = self.stop.clone();
+    /// Accepts until `stop`, each connection as one of `tasks`; those finish what they are at when `stop` comes.
+    pub async fn run(self, router: Router, stop: CancellationToken, tasks: &TaskTracker) {
         let accepting = async {
-            loop {
-                let Ok(place) = Arc::clone(&self.space).acquire_owned().await else {
-                    return;
-                };
-                match tcp.accept().await {
-                    Ok((stream, peer)) => self.greet(stream, peer, place),
+            // The semaphore is never closed, so this ends with `stop` only.
+            while let Ok(place) = Arc::clone(&self.space).acquire_owned().await {
+                match self.tcp.accept().await {
+                    Ok((stream, peer)) => {
+                        let greeting =
+                            greet(stream, peer, self.tls.clone(), place, router.clone(), stop.clone());
+                        tasks.spawn(greeting);
+                    }
                     Err(error) => {
                         // Out of file descriptors, or the peer was gone already: neither gets better by hurrying.
                         warn!(%error, "can't accept a connection");
@@ -152,58 +76,61 @@ impl Acceptor {
             () = stop.cancelled() => {}
         }
     }
-
-    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        // A signal is one small packet that somebody waits for.
-        let _only_slower = stream.set_nodelay(true);
-        let (tls, sender, stop) = (self.tls.clone(), self.sender.clone(), self.stop.clone());
-        self.tasks.spawn(async move {
-            let greeting = async {
-                let stream = match tls {
-                    None => Stream::Plain(stream),
-                    Some(tls) => match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-                        Ok(Err(error)) => {
-                            debug!(%error, "TLS handshake failed");
-                            return;
-                        }
-                        Err(_) => {
-                            debug!("TLS handshake took too long");
-                            return;
-                        }
-                    },
-                };
-                // The web server is gone only when everything is.
-                let _stopping = sender.send((Connection { stream, _place: place }, peer)).await;
-            };
-            tokio::select! {
-                () = greeting => {}
-                () = stop.cancelled() => {}
-            }
-        });
-    }
 }
 
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
+/// One connection from its first byte to its last, or to its upgrade to a WebSocket.
+async fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    place: OwnedSemaphorePermit,
+    router: Router,
+    stop: CancellationToken,
+) {
+    // A signal is one small packet that somebody waits for.
+    let _only_slower = stream.set_nodelay(true);
+    let stream = match tls {
+        None => Stream::Plain(stream),
+        Some(tls) => tokio::select! {
+            shaken = timeout(HANDSHAKE_WITHIN, tls.accept(stream)) => match shaken {
+                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Err(error)) => {
+                    debug!(%error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    debug!("TLS handshake took too long");
+                    return;
+                }
+            },
+            () = stop.cancelled() => return,
+        },
+    };
+    serve(Connection { stream, _place: place }, peer, router, stop).await;
+}
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        match self.accepted.recv().await {
-            Some(accepted) => accepted,
-            // The server stops: it drops this future.
-            None => std::future::pending().await,
+async fn serve(connection: Connection, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(PeerAddress(peer));
+        router.clone().oneshot(request)
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(connection), service)
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            // The request that is being answered is finished, the next one is not waited for.
+            serving.as_mut().graceful_shutdown();
+            serving.await
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
-    }
-}
-
-impl Connected<IncomingStream<'_, Listener>> for PeerAddress {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        Self(*stream.remote_addr())
+    };
+    if let Err(error) = served {
+        debug!(%error, "a connection failed");
     }
 }
 

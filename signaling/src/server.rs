@@ -1,6 +1,5 @@
 //! The server as a whole: made from a [`Config`], run, shut down.
 
-use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,13 +15,14 @@ use crate::assets;
 use crate::config::{Config, LONGEST_SESSION};
 use crate::downloads::Downloads;
 use crate::key::{KeyError, ServerKey};
-use crate::listener::{Listener, TlsError, tls_config};
+use crate::listener::Listener;
 use crate::origin::Origins;
 use crate::registry::{House, Registry};
 use crate::resume::Resumption;
 use crate::room::Terms;
 use crate::throttle::{CodeThrottle, SignInThrottle};
-use crate::web::{PeerAddress, router};
+use crate::tls::{TlsError, tls_config};
+use crate::web::router;
 
 /// How long connections may take to end, once they were told to.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -52,9 +52,6 @@ pub enum ServerError {
         /// Why not.
         error: std::io::Error,
     },
-    /// Serving failed.
-    #[error("serving failed: {0}")]
-    Serve(std::io::Error),
 }
 
 /// A server that listens already, so that nobody is turned away between [`Server::new`] and [`Server::run`].
@@ -111,7 +108,7 @@ impl Server {
             ice_servers: config.ice_servers.clone(),
         };
         let is_tls = tls.is_some();
-        let listener = Listener::start(tcp, tls, stop.clone(), &tasks).map_err(listen)?;
+        let listener = Listener::new(tcp, tls);
         let app = App {
             accounts: Accounts::new(&config.token, &key),
             registry: Registry::new(house, stop.clone(), tasks.clone()),
@@ -152,31 +149,14 @@ impl Server {
 
     /// Serves until it is told to stop: then it accepts nobody any more, tells the ends of every session to come back
     /// later, and waits a while for them to go.
-    pub async fn run(self) -> Result<(), ServerError> {
+    pub async fn run(self) {
         let Self { listener, address, app, .. } = self;
         info!(%address, "serving");
-        let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<PeerAddress>();
-        let stop = app.stop.clone();
-        let serving = axum::serve(listener, service)
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future();
-        let drained = async {
-            stop.cancelled().await;
-            tokio::time::sleep(DRAIN_WITHIN).await;
-        };
-        let served = tokio::select! {
-            served = serving => served.map_err(ServerError::Serve),
-            () = drained => {
-                warn!("connections that did not end in time are dropped");
-                Ok(())
-            }
-        };
-        stop.cancel();
+        listener.run(router(Arc::clone(&app)), app.stop.clone(), &app.tasks).await;
         app.tasks.close();
         if tokio::time::timeout(DRAIN_WITHIN, app.tasks.wait()).await.is_err() {
-            warn!("sessions that did not end in time are dropped");
+            warn!(left = app.tasks.len(), "connections that did not end in time are dropped");
         }
         info!("stopped");
-        served
     }
 }

@@ -43,6 +43,9 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a peer has to answer a close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a peer whose bytes are not read any more has to read why.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Who opened the connection, as far as its HTTP request says.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
@@ -107,7 +110,13 @@ impl Wire {
             }
             let frame = CloseFrame { code: reason.websocket_code(), reason: reason.as_str().into() };
             self.sink.send(Message::Close(Some(frame))).await?;
-            while let Some(Ok(_)) = self.stream.next().await {}
+            while let Some(answer) = self.stream.next().await {
+                if answer.is_err() {
+                    // The transport reads no further, so what the peer still sends stays unread.
+                    tokio::time::sleep(LINGER).await;
+                    break;
+                }
+            }
             Ok::<_, axum::Error>(())
         };
         let _gone_anyway = timeout(CLOSE_WITHIN, farewell).await;
@@ -217,6 +226,7 @@ impl<S: Side> Seated<S> {
 
     /// Moves messages until one side has enough; the reason, if there is anybody to tell.
     async fn exchange(&mut self, wire: &mut Wire) -> Option<CloseReason> {
+        let mut cut = self.inbox.closed.clone();
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -241,8 +251,16 @@ impl<S: Side> Seated<S> {
                 }
                 message = self.inbox.waiting.recv() => match message {
                     Some(text) => {
-                        if wire.write(Message::Text(text.into())).await.is_err() {
-                            return Some(CloseReason::TooSlow);
+                        tokio::select! {
+                            written = wire.write(Message::Text(text.into())) => {
+                                if written.is_err() {
+                                    return Some(CloseReason::TooSlow);
+                                }
+                            }
+                            // While this one can't be written its queue has filled up.
+                            _ = cut.wait_for(|reason| *reason == Some(CloseReason::TooSlow)) => {
+                                return Some(CloseReason::TooSlow);
+                            }
                         }
                     }
                     // The room dropped its end, so it has said why.

@@ -25,7 +25,7 @@ pub struct Options {
     pub technician_token: Option<String>,
 
     /// The technician's name, as the customer is told it.
-    #[arg(long, env = "NEARHAND_TECHNICIAN_NAME", value_name = "NAME")]
+    #[arg(long, env = "NEARHAND_TECHNICIAN_NAME", value_name = "NAME", default_value = "Technician")]
     pub technician_name: Option<String>,
 
     /// Whom the technician works for, as the customer is told it.

@@ -1,1 +1,120 @@
+use clap::Parser as _;
 
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef";
+
+/// As the program reads them; what the tests' own environment says must not matter.
+fn read(arguments: &[&str]) -> Result<Config, Problems> {
+    let arguments = ["nearhand", "--technician-token", TOKEN].iter().chain(arguments);
+    Config::from_options(Options::parse_from(arguments))
+}
+
+fn problems(arguments: &[&str]) -> Vec<String> {
+    read(arguments).expect_err("these options must be refused").0
+}
+
+#[test]
+fn the_defaults_are_safe() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.code_lifetime, Duration::from_mins(10));
+    assert_eq!(config.grace, Duration::from_mins(1));
+    assert!(config.ice_servers.is_empty() && config.tls.is_none() && !config.behind_proxy);
+}
+
+#[test]
+fn unsafe_options_are_refused_and_say_what_to_set() {
+    for (arguments, words) in [
+        (&["--listen", "192.0.2.1:80"][..], "--tls-cert"),
+        (&["--listen", "0.0.0.0:443", "--tls-cert", "c", "--tls-key", "k"], "set --public-url"),
+        (&["--behind-proxy"], "set --public-url"),
+        (&["--public-url", "http://help.example.com"], "make it https"),
+        (&["--public-url", "https://help.example.com"], "nobody ends TLS"),
+        (&["--public-url", "http://localhost:8080", "--tls-cert", "c", "--tls-key", "k"], "must be https"),
+        (&["--public-url", "ftp://help.example.com"], "scheme"),
+        (&["--public-url", "https://user@help.example.com", "--behind-proxy"], "scheme"),
+        (&["--tls-cert", "c"], "--tls-key"),
+        (&["--tls-key", "k"], "--tls-cert"),
+        (
+            &["--tls-cert", "c", "--tls-key", "k", "--behind-proxy", "--public-url", "https://a.example"],
+            "drop one",
+        ),
+        (&["--listen", "localhost"], "127.0.0.1:8080"),
+        (&["--code-lifetime", "0"], "from 30 to 86400"),
+        (&["--grace", "soon"], "number of seconds"),
+        (&["--ice-server", "http://a.example"], "stun:HOST"),
+        (&["--ice-server", "turn:a.example"], "turn:USER:PASSWORD"),
+        (&["--technician-name", "a\nb"], "control character"),
+        (&["--log", "=nonsense="], "NEARHAND_LOG"),
+    ] {
+        let problems = problems(arguments);
+        assert_eq!(problems.len(), 1, "{arguments:?}: {problems:?}");
+        assert!(problems[0].contains(words), "{arguments:?}: {problems:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_and_no_secret_is_repeated() {
+    let options = Options::parse_from([
+        "nearhand",
+        "--technician-token",
+        "hunter2",
+        "--grace",
+        "x",
+        "--code-lifetime",
+        "y",
+        "--listen",
+        "z",
+    ]);
+    let problems = Config::from_options(options).unwrap_err();
+    assert_eq!(problems.0.len(), 4, "{problems}");
+    assert!(!problems.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_missing_token_is_refused() {
+    let mut options = Options::parse_from(["nearhand"]);
+    for token in [None, Some(String::new()), Some("short".into())] {
+        options.technician_token = token;
+        assert!(Config::from_options(options.clone()).unwrap_err().0[0].contains("--technician-token"));
+    }
+}
+
+#[test]
+fn a_proxy_makes_plain_http_acceptable() {
+    let config =
+        read(&["--listen", "0.0.0.0:80", "--behind-proxy", "--public-url", "https://help.example.com"])
+            .unwrap();
+    assert!(config.is_https());
+    assert_eq!(config.public_url.unwrap().as_str(), "https://help.example.com/");
+}
+
+#[test]
+fn ice_servers_are_taken_apart() {
+    let config =
+        read(&["--ice-server", "stun:a.example:3478,turns:me:se:cret@b.example:443?transport=tcp"]).unwrap();
+    assert_eq!(config.ice_servers[0].urls, ["stun:a.example:3478"]);
+    assert_eq!(config.ice_servers[1].urls, ["turns:b.example:443?transport=tcp"]);
+    assert_eq!(config.ice_servers[1].username.as_deref(), Some("me"));
+    assert_eq!(config.ice_servers[1].credential.as_deref(), Some("se:cret"));
+}
+
+#[test]
+fn the_manual_names_every_option_and_its_variable() {
+    use clap::CommandFactory as _;
+
+    let mut command = Options::command();
+    let manual = command.render_long_help().to_string();
+    for argument in command.get_arguments() {
+        let Some(long) = argument.get_long() else { continue };
+        assert!(manual.contains(&format!("--{long}")), "{long}");
+        if !matches!(long, "help" | "version") {
+            let variable = argument.get_env().unwrap().to_str().unwrap();
+            assert!(variable.starts_with("NEARHAND_") && manual.contains(variable), "{long}");
+        }
+    }
+    for words in ["Examples:", "Exit status:"] {
+        assert!(manual.contains(words));
+    }
+}

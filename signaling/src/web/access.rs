@@ -97,8 +97,8 @@ fn to_sign_in(uri: &Uri) -> Response {
 /// Who asks. Behind a proxy that is the last address that the proxy has added to `X-Forwarded-For`; everything before
 /// it was said by the client and may be made up.
 fn client_address(app: &App, request: &Request) -> ClientAddress {
-    let peer = request.extensions().get::<axum::extract::ConnectInfo<PeerAddress>>();
-    let peer = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |info| info.0.0.ip());
+    let peer = request.extensions().get::<PeerAddress>();
+    let peer = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
     if !app.behind_proxy {
         return ClientAddress(peer);
     }

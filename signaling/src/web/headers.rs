@@ -1,13 +1,18 @@
 //! What every answer says to browsers about itself, errors and missing pages included.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::error::WebError;
+
+/// How long a request, with its body, may take until its answer begins.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Headers that never change.
 ///
@@ -28,7 +33,9 @@ const ALWAYS: [(HeaderName, &str); 6] = [
 
 /// Runs around every handler.
 pub(super) async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    // What streams has answered by then; what is still awaited is a body that does not come.
+    let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| WebError::Timeout.into_response());
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -1,0 +1,13 @@
+//! The running server, through real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod desk;
+mod misbehaviour;
+mod pages;
+mod pairing;
+mod restart;
+mod throttling;
+mod tls;
