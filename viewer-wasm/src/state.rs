@@ -4,161 +4,27 @@
 //! and that program itself. Each has its part of [`State`]; [`State::phase`] says in one word what follows for the
 //! technician. The control channel alone grants rights; what the server says about them is not looked at.
 
+mod event;
+mod mending;
+mod phase;
+
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Nameplate;
-use nearhand_protocol::control::{InputProblem, Notice, ToHost, ToViewer};
+use nearhand_protocol::control::{Notice, ToHost, ToViewer};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::Epoch;
 use nearhand_protocol::signal::HostInfo;
 use nearhand_protocol::version::{Capabilities, Version};
 
-/// A host that says nothing for so long does not hear us either, in milliseconds; it answers a ping each second.
-pub const SILENT_MS: u64 = 4_000;
-/// The same, where the server has said already that the host is gone.
-pub const SILENT_AFTER_DROP_MS: u64 = 2_000;
-/// A link that broke often mends itself within this time, in milliseconds.
-pub const MEND_MS: u64 = 1_000;
-/// After an ICE restart a new peer connection is made, if the link is not back by then, in milliseconds.
-pub const RESTART_MS: u64 = 5_000;
-/// A peer connection that is not up by then is replaced, in milliseconds.
-pub const CONNECT_MS: u64 = 15_000;
-/// A peer connection that failed at once is not replaced before it is so old, in milliseconds.
-pub const RETRY_MS: u64 = 2_000;
+pub use event::{Announcement, Effect, Event};
+pub use mending::{CONNECT_MS, MEND_MS, RESTART_MS, RETRY_MS, SILENT_AFTER_DROP_MS, SILENT_MS};
+pub use phase::{Phase, may_live_on};
+
 /// How often the host is asked for a sign of life, in milliseconds.
 pub const PING_MS: u64 = 1_000;
 /// A clock that jumps by more than this slept (a closed lid, a throttled tab): nobody was silent, in milliseconds.
 const SLEPT_MS: u64 = 5_000;
-
-/// Something happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The server let us in.
-    Welcomed {
-        /// What it speaks.
-        version: Version,
-        /// The server's part of the code.
-        nameplate: Nameplate,
-        /// Seconds for which the code can be used; zero once it was.
-        code_valid_s: u32,
-        /// The number of the next peer connection.
-        epoch: Epoch,
-        /// The customer's program, if it is there.
-        host: Option<HostInfo>,
-    },
-    /// The customer's program came, or came back.
-    HostArrived(HostInfo),
-    /// The server lost the customer's program.
-    HostDropped {
-        /// Seconds until the session ends.
-        grace_s: u32,
-    },
-    /// The connection to the server broke; it is tried again.
-    SignalLost,
-    /// The server ended the session, or refuses us for good.
-    SignalEnded(CloseReason),
-    /// The peer connection of this epoch is up.
-    LinkUp(Epoch),
-    /// Its packets stopped; it may mend itself.
-    LinkBroken(Epoch),
-    /// It gave up.
-    LinkFailed(Epoch),
-    /// Its control channel is open.
-    ControlOpen(Epoch),
-    /// Its control channel is closed.
-    ControlClosed(Epoch),
-    /// The host said something on the control channel.
-    Heard(ToViewer),
-    /// The technician asks to see the screen (again).
-    AskView,
-    /// The technician asks for control.
-    AskControl,
-    /// The technician gives control back.
-    GiveBackControl,
-    /// The technician ends the session.
-    End,
-    /// Time passed.
-    Tick,
-}
-
-/// What the driver does next, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Close the peer connection that is there, make one with this number, and offer.
-    StartPeer(Epoch),
-    /// Offer again, with new ICE credentials.
-    RestartIce,
-    /// Say this on the control channel.
-    Tell(ToHost),
-    /// Tell the server that the technician ended the session.
-    TellServerEnd,
-    /// Nothing is held any more: let go of keys and buttons, and stop forwarding.
-    ReleaseInput,
-    /// The picture may be seen no longer.
-    Darken,
-    /// Close every connection and forget every token: the session is over.
-    Close,
-    /// Tell the technician.
-    Announce(Announcement),
-}
-
-/// Something that the technician should read once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announcement {
-    /// The customer said no.
-    Refused(Right),
-    /// The customer gave this right.
-    Given(Right),
-    /// The customer took this right back.
-    Taken(Right),
-    /// The host has something to say.
-    Notice(Notice),
-    /// The host did not carry out the input.
-    InputIgnored(InputProblem),
-}
-
-/// The session in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Before the server's first word.
-    Opening,
-    /// The code can be used; the customer is not there yet.
-    Waiting,
-    /// The customer's program is there; the peer connection is being made.
-    Connecting,
-    /// The customer is being asked.
-    Asking,
-    /// The customer said no, or took the right to see back.
-    Declined,
-    /// The picture is here.
-    Viewing,
-    /// And the technician may act.
-    Controlling,
-    /// The customer's program is gone; it may come back.
-    Interrupted,
-    /// The connection is being mended.
-    Reconnecting,
-    /// It is over.
-    Ended(CloseReason),
-}
-
-impl Phase {
-    /// The stable name, as in the page's `data-phase`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opening => "opening",
-            Self::Waiting => "waiting",
-            Self::Connecting => "connecting",
-            Self::Asking => "asking",
-            Self::Declined => "declined",
-            Self::Viewing => "viewing",
-            Self::Controlling => "controlling",
-            Self::Interrupted => "interrupted",
-            Self::Reconnecting => "reconnecting",
-            Self::Ended(_) => "ended",
-        }
-    }
-}
 
 /// The connection to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -553,56 +419,6 @@ impl State {
             self.nonce = self.nonce.wrapping_add(1);
             effects.push(Effect::Tell(ToHost::Ping { nonce: self.nonce }));
         }
-    }
-
-    /// Repairs the peer connection, as far as the server and the host are there to help.
-    fn mend(&mut self, effects: &mut Vec<Effect>) {
-        if self.signal != Signal::Up || !self.host_present {
-            return;
-        }
-        let now_ms = self.now_ms;
-        let silent_ms = self.silent_ms();
-        let Some(peer) = &mut self.peer else { return };
-        let age_ms = now_ms - peer.started_ms;
-        let anew = match peer.link {
-            Link::Broken { failed: true, .. } if !peer.control_open => age_ms >= RETRY_MS,
-            Link::Broken { since_ms, failed } => match peer.restarted_ms {
-                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
-                None if failed || now_ms - since_ms >= MEND_MS => {
-                    peer.restarted_ms = Some(now_ms);
-                    effects.push(Effect::RestartIce);
-                    false
-                }
-                None => false,
-            },
-            // The packets flow, they say, and yet nobody answers.
-            Link::Up if peer.control_open => match peer.restarted_ms {
-                _ if now_ms - peer.heard_ms < silent_ms => {
-                    peer.restarted_ms = None;
-                    false
-                }
-                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
-                None => {
-                    peer.restarted_ms = Some(now_ms);
-                    effects.push(Effect::RestartIce);
-                    false
-                }
-            },
-            Link::New | Link::Up => age_ms >= CONNECT_MS,
-        };
-        if anew {
-            self.start(effects);
-        }
-    }
-
-    fn is_healthy(&self) -> bool {
-        self.peer.is_some_and(|peer| {
-            peer.control_open && peer.link == Link::Up && self.now_ms - peer.heard_ms < self.silent_ms()
-        })
-    }
-
-    fn silent_ms(&self) -> u64 {
-        if self.host_present || self.signal != Signal::Up { SILENT_MS } else { SILENT_AFTER_DROP_MS }
     }
 
     fn current(&mut self, epoch: Epoch) -> Option<&mut Peer> {

@@ -8,7 +8,7 @@ use web_sys::{Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, 
 use crate::dom::{self, Missing};
 use crate::geometry::Scale;
 use crate::listen::{self, Listener, Sink, Timer};
-use crate::state::{Phase, State};
+use crate::state::{Phase, State, may_live_on};
 use crate::stats::Figures;
 use crate::words::{self, Lack, Path};
 
@@ -132,8 +132,6 @@ impl Toolbar {
 
     /// Shows the session as it stands.
     pub(crate) fn render(&self, state: &State, now_ms: u64) {
-        use nearhand_protocol::close::CloseReason;
-
         let phase = state.phase();
         let (held, asked) = (state.held(), state.asked());
         dom::set_attribute(&self.body, "data-phase", phase.as_str());
@@ -175,15 +173,7 @@ impl Toolbar {
         dom::set_text(&self.left, &left.unwrap_or_default());
         dom::show(&self.again, phase == Phase::Declined);
         dom::show(&self.desk, over);
-        let worth_reloading = matches!(
-            phase,
-            Phase::Ended(
-                CloseReason::Replaced
-                    | CloseReason::VersionMismatch
-                    | CloseReason::TooManyAttempts
-                    | CloseReason::NotSignedIn
-            )
-        );
+        let worth_reloading = matches!(phase, Phase::Ended(reason) if may_live_on(reason));
         dom::show(&self.reload, worth_reloading);
 
         let controls = held.has(Right::Control);
@@ -221,7 +211,7 @@ impl Toolbar {
     }
 
     /// The figures of the last second.
-    pub(crate) fn show_figures(&self, figures: &Figures) {
+    pub(crate) fn show_figures(figures: &Figures) {
         let none = || "–".to_owned();
         let trip = figures.round_trip_ms.map_or_else(none, |trip_ms| format!("{trip_ms:.0} ms"));
         let path = figures.path.map_or_else(none, |path| {
@@ -240,7 +230,6 @@ impl Toolbar {
                 dom::set_text(&cell, &text);
             }
         }
-        self.show_path(figures.path);
     }
 
     /// How the bytes travel; `None`: not known, or not at all.
@@ -259,6 +248,14 @@ impl Toolbar {
     /// Whether the page fills the screen.
     pub(crate) fn show_full_screen(&self, full: bool) {
         dom::set_attribute(&self.fullscreen, "aria-pressed", if full { "true" } else { "false" });
+    }
+
+    /// Chat and files beside the picture, or not.
+    pub(crate) fn show_panel(open: bool) {
+        if let (Ok(body), Ok(toggle)) = (dom::body(), dom::by_id::<Element>("panel-toggle")) {
+            dom::set_attribute(&body, "data-panel", if open { "open" } else { "closed" });
+            dom::set_attribute(&toggle, "aria-expanded", if open { "true" } else { "false" });
+        }
     }
 
     /// Says what this browser can't do.

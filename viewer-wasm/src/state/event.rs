@@ -1,0 +1,96 @@
+//! What can happen to a session, and what follows from it.
+
+use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::code::Nameplate;
+use nearhand_protocol::control::{InputProblem, Notice, ToHost, ToViewer};
+use nearhand_protocol::grant::Right;
+use nearhand_protocol::id::Epoch;
+use nearhand_protocol::signal::HostInfo;
+use nearhand_protocol::version::Version;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The server let us in.
+    Welcomed {
+        /// What it speaks.
+        version: Version,
+        /// The server's part of the code.
+        nameplate: Nameplate,
+        /// Seconds for which the code can be used; zero once it was.
+        code_valid_s: u32,
+        /// The number of the next peer connection.
+        epoch: Epoch,
+        /// The customer's program, if it is there.
+        host: Option<HostInfo>,
+    },
+    /// The customer's program came, or came back.
+    HostArrived(HostInfo),
+    /// The server lost the customer's program.
+    HostDropped {
+        /// Seconds until the session ends.
+        grace_s: u32,
+    },
+    /// The connection to the server broke; it is tried again.
+    SignalLost,
+    /// The server ended the session, or refuses us for good.
+    SignalEnded(CloseReason),
+    /// The peer connection of this epoch is up.
+    LinkUp(Epoch),
+    /// Its packets stopped; it may mend itself.
+    LinkBroken(Epoch),
+    /// It gave up.
+    LinkFailed(Epoch),
+    /// Its control channel is open.
+    ControlOpen(Epoch),
+    /// Its control channel is closed.
+    ControlClosed(Epoch),
+    /// The host said something on the control channel.
+    Heard(ToViewer),
+    /// The technician asks to see the screen (again).
+    AskView,
+    /// The technician asks for control.
+    AskControl,
+    /// The technician gives control back.
+    GiveBackControl,
+    /// The technician ends the session.
+    End,
+    /// Time passed.
+    Tick,
+}
+
+/// What the driver does next, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Close the peer connection that is there, make one with this number, and offer.
+    StartPeer(Epoch),
+    /// Offer again, with new ICE credentials.
+    RestartIce,
+    /// Say this on the control channel.
+    Tell(ToHost),
+    /// Tell the server that the technician ended the session.
+    TellServerEnd,
+    /// Nothing is held any more: let go of keys and buttons, and stop forwarding.
+    ReleaseInput,
+    /// The picture may be seen no longer.
+    Darken,
+    /// Close every connection and forget every token: the session is over.
+    Close,
+    /// Tell the technician.
+    Announce(Announcement),
+}
+
+/// Something that the technician should read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// The customer said no.
+    Refused(Right),
+    /// The customer gave this right.
+    Given(Right),
+    /// The customer took this right back.
+    Taken(Right),
+    /// The host has something to say.
+    Notice(Notice),
+    /// The host did not carry out the input.
+    InputIgnored(InputProblem),
+}
