@@ -14,14 +14,16 @@ use crate::wait;
 /// How long the program may take for anything that is said on its terminal.
 const ANSWER: Duration = Duration::from_secs(15);
 
+// Of the stable sentences in the host's `ui::terminal`.
+
 /// Words of the first question.
 pub(crate) const VIEW: &str = "see your screen";
 /// Words of the second question.
 pub(crate) const CONTROL: &str = "mouse and keyboard";
 /// Words of the question before the first file that comes.
-pub(crate) const FILES_IN: &str = "file";
+pub(crate) const FILES_IN: &str = "wants to send you the file";
 /// Words of the question before the first file that goes.
-pub(crate) const FILES_OUT: &str = "file";
+pub(crate) const FILES_OUT: &str = "Send the file";
 
 /// A running customer's program.
 pub(crate) struct Host {

@@ -20,3 +20,5 @@ mod meeting;
 
 pub mod runner;
 mod stories;
+
+pub mod bench;

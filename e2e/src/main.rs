@@ -1,9 +1,10 @@
 //! `nearhand-e2e`: the runner of stories and measurements.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nearhand_e2e::runner;
+use nearhand_e2e::{bench, runner};
 
 /// Stories in a real browser with the real server and the real customer's program, and the measurements.
 #[derive(Parser)]
@@ -23,6 +24,15 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
+    /// Measures, and prints the table of figures and goals. It fails nothing.
+    Bench {
+        /// Writes the figures to this file as well.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Only rows whose name contains this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
     /// Names the groups, the stories and the rows of the measurements.
     List,
 }
@@ -31,6 +41,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Story { group, only } => runner::play(&group, only.as_deref()).await,
+        Command::Bench { json, only } => bench::run(json.as_deref(), only.as_deref()).await,
         Command::List => {
             runner::list();
             Ok(true)

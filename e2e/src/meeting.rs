@@ -85,18 +85,22 @@ impl Meeting {
 
 /// What the session's page calls its parts; the page's own comment is the contract.
 pub(crate) mod names {
-    pub(crate) const CONTROL: &str = "#control";
-    pub(crate) const CHAT_OPEN: &str = "#toggle-chat";
-    pub(crate) const CHAT_LINES: &str = "#chat-lines";
+    /// Asks for control, and gives it back.
+    pub(crate) const CONTROL: &str = "#request-control";
+    /// Opens and closes chat and files.
+    pub(crate) const PANEL: &str = "#panel-toggle";
+    pub(crate) const CHAT_LINES: &str = "#chat-log";
     pub(crate) const CHAT_INPUT: &str = "#chat-input";
-    pub(crate) const CHAT_UNREAD: &str = "#chat-unread";
-    pub(crate) const FILES_OPEN: &str = "#toggle-files";
+    pub(crate) const CHAT_UNREAD: &str = "#unread";
     pub(crate) const FILE_INPUT: &str = "#file-input";
-    pub(crate) const TRANSFERS: &str = "#transfers";
-    pub(crate) const SAVE: &str = "#transfers .save";
+    pub(crate) const TRANSFERS: &str = "#files";
+    pub(crate) const SAVE: &str = "#files .file-save";
     pub(crate) const END: &str = "#end";
-    pub(crate) const END_CONFIRM: &str = "#end-confirm";
+    pub(crate) const END_CONFIRM: &str = "#end-yes";
+    /// The state of the session in words.
     pub(crate) const STATUS: &str = "#status";
+    /// Says that nobody was asked.
+    pub(crate) const HEADLESS: &str = "#notice-headless";
 }
 
 /// The session's tab.
@@ -144,6 +148,28 @@ impl Viewer {
     /// The phase just now.
     pub(crate) async fn now(&self) -> Result<String> {
         self.tab.js("return document.querySelector('[data-phase]')?.dataset.phase ?? 'none';", &[]).await
+    }
+
+    /// Opens chat and files, if they are not.
+    pub(crate) async fn open_panel(&self) -> Result<()> {
+        if !self.tab.sees(names::CHAT_INPUT).await? {
+            self.tab.click(names::PANEL).await?;
+        }
+        self.tab.seen(names::CHAT_INPUT).await.map(drop)
+    }
+
+    /// Closes chat and files, if they are open.
+    pub(crate) async fn close_panel(&self) -> Result<()> {
+        if self.tab.sees(names::CHAT_INPUT).await? {
+            self.tab.click(names::PANEL).await?;
+        }
+        self.tab.unseen(names::CHAT_INPUT).await
+    }
+
+    /// Ends the session, as the technician.
+    pub(crate) async fn end(&self) -> Result<()> {
+        self.tab.click(names::END).await?;
+        self.tab.click(names::END_CONFIRM).await
     }
 
     /// Waits until a picture is shown.

@@ -53,9 +53,35 @@ impl Picture {
         Ok(self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3)).filter(|(a, b)| a != b).count())
     }
 
-    /// The brightest value of any channel.
-    pub(crate) fn brightest(&self) -> u8 {
-        self.rgb.iter().copied().max().unwrap_or(0)
+    /// Mean structural similarity of the brightness in windows of 8×8 pixels (Wang et al. 2004); 1 where the two are
+    /// identical.
+    pub(crate) fn ssim(&self, other: &Self) -> Result<f64> {
+        self.same_size(other)?;
+        const SIDE: u32 = 8;
+        let (stable_mean, stable_variance) = ((0.01_f64 * 255.0).powi(2), (0.03_f64 * 255.0).powi(2));
+        let (mut sum, mut windows) = (0.0, 0.0);
+        for top in (0..self.height.saturating_sub(SIDE - 1)).step_by(4) {
+            for left in (0..self.width.saturating_sub(SIDE - 1)).step_by(4) {
+                let (mut a1, mut b1, mut a2, mut b2, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0);
+                for y in top..top + SIDE {
+                    for x in left..left + SIDE {
+                        let (a, b) = (brightness(self.pixel(x, y)), brightness(other.pixel(x, y)));
+                        a1 += a;
+                        b1 += b;
+                        a2 += a * a;
+                        b2 += b * b;
+                        ab += a * b;
+                    }
+                }
+                let count = f64::from(SIDE * SIDE);
+                let (a, b) = (a1 / count, b1 / count);
+                let (va, vb, cov) = (a2 / count - a * a, b2 / count - b * b, ab / count - a * b);
+                sum += (2.0 * a * b + stable_mean) * (2.0 * cov + stable_variance)
+                    / ((a * a + b * b + stable_mean) * (va + vb + stable_variance));
+                windows += 1.0;
+            }
+        }
+        Ok(sum / windows)
     }
 
     fn same_size(&self, other: &Self) -> Result<()> {
@@ -69,6 +95,11 @@ impl Picture {
         );
         Ok(())
     }
+}
+
+/// Rec. 601 luma.
+fn brightness([red, green, blue]: [u8; 3]) -> f64 {
+    0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Places {
         };
         let shots = var_os("NEARHAND_SHOTS").map_or_else(|| target.join("screenshots"), PathBuf::from);
         std::fs::create_dir_all(&shots).with_context(|| format!("making {}", shots.display()))?;
-        let encoder_bench = beside.join("examples/encode");
+        let encoder_bench = beside.join("examples/encode_bench");
         Ok(Self {
             server: program("NEARHAND_SERVER_BIN", "nearhand")?,
             host: program("NEARHAND_HOST_BIN", "nearhand-host")?,

@@ -123,6 +123,10 @@ impl Process {
         let end = Instant::now() + limit;
         loop {
             let ended = self.ended()?.is_some();
+            if ended {
+                // Its last words may still be in the pipe.
+                self.join_readers();
+            }
             let text = self.stdout.text();
             // Only whole lines: the rest of the last one may still be on its way.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -93,6 +93,10 @@ pub fn list() {
             println!("  {}", story.name);
         }
     }
+    println!("bench");
+    for (row, _) in crate::bench::rows() {
+        println!("  {row}");
+    }
 }
 
 async fn play_one(story: &Story, run: &str, places: &Places, folder: &Path) -> End {

@@ -90,7 +90,7 @@ window.nearhandBench = {
     ages = null;
     return told;
   },
-  /** Waits for the next pointer press and tells after how many ms the picture at x, y had another brightness. */
+  /** Gets ready for the next pointer press; `nearhandPress` then tells after how many ms the picture at x, y had another brightness. */
   async press(x, y) {
     const rect = { x: x & ~1, y: y & ~1, width: 2, height: 2 };
     const before = (await brightness(rect))(0, 0);
@@ -107,5 +107,6 @@ window.nearhandBench = {
       setTimeout(() => { if (!over) { over = true; onFrame = null; resolve(null); } }, 3000);
     });
     window.nearhandPress = found;
+    return true;
   },
 };

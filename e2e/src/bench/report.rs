@@ -36,15 +36,15 @@ impl Goal {
 }
 
 /// All figures of a run.
-#[derive(Default)]
 pub(crate) struct Report {
+    machine: Machine,
     figures: Vec<Figure>,
     left_out: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
 struct Json<'a> {
-    machine: Machine,
+    machine: &'a Machine,
     rows: &'a [Figure],
 }
 
@@ -59,6 +59,10 @@ struct Machine {
 }
 
 impl Report {
+    pub(crate) fn new() -> Self {
+        Self { machine: Machine::this(), figures: Vec::new(), left_out: Vec::new() }
+    }
+
     pub(crate) fn add(&mut self, id: &'static str, metric: &str, value: f64, unit: &'static str, runs: usize, goal: Option<Goal>) {
         let figure = Figure { id, metric: metric.to_owned(), value: (value * 1000.0).round() / 1000.0, unit, runs, goal };
         println!("{}", line(&figure));
@@ -81,7 +85,7 @@ impl Report {
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(&Json { machine: Machine::this(), rows: &self.figures })?;
+        let text = serde_json::to_string_pretty(&Json { machine: &self.machine, rows: &self.figures })?;
         std::fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))
     }
 }

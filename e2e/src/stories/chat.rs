@@ -18,9 +18,7 @@ pub(super) fn stories() -> Vec<Story> {
 /// Opens the chat and sends a line.
 pub(super) async fn write(meeting: &Meeting, line: &str) -> Result<()> {
     let tab = &meeting.viewer.tab;
-    if !tab.sees(names::CHAT_INPUT).await? {
-        tab.click(names::CHAT_OPEN).await?;
-    }
+    meeting.viewer.open_panel().await?;
     tab.fill(names::CHAT_INPUT, &format!("{line}\n")).await?;
     tab.reads(names::CHAT_LINES, line).await
 }
@@ -28,11 +26,11 @@ pub(super) async fn write(meeting: &Meeting, line: &str) -> Result<()> {
 async fn both_ways(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::begin(stage).await?;
     let viewer = meeting.viewer.clone();
-    ensure!(!viewer.tab.sees(names::CHAT_INPUT).await?, "the chat is open by itself");
+    viewer.close_panel().await?;
     meeting.host.types("Hello, it is the printer")?;
     meeting.host.types("the grey one")?;
     viewer.tab.reads(names::CHAT_UNREAD, "2").await?;
-    viewer.tab.click(names::CHAT_OPEN).await?;
+    viewer.tab.click(names::PANEL).await?;
     viewer.tab.reads(names::CHAT_LINES, "the grey one").await?;
     viewer.tab.unseen(names::CHAT_UNREAD).await?;
     write(&meeting, "Let me look <b>now</b> & é").await?;

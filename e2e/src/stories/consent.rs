@@ -51,7 +51,7 @@ async fn no_control(stage: &Stage) -> Result<()> {
     let typist = Typist::start(stage, &meeting.xvfb).await?;
     meeting.viewer.tab.click(names::CONTROL).await?;
     meeting.host.asked(host::CONTROL, false).await?;
-    meeting.viewer.tab.reads("body", "said no").await?;
+    meeting.viewer.tab.reads("body", "does not want to give you control").await?;
     nothing_arrives(&meeting, &typist).await
 }
 

@@ -122,10 +122,7 @@ async fn customer_ends(stage: &Stage) -> Result<()> {
 
 async fn technician_ends(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::begin_with_control(stage).await?;
-    meeting.viewer.tab.click(names::END).await?;
-    if meeting.viewer.tab.sees(names::END_CONFIRM).await? {
-        meeting.viewer.tab.click(names::END_CONFIRM).await?;
-    }
+    meeting.viewer.end().await?;
     meeting.host.says("technician_ended").await?;
     is_over(stage, &mut meeting, "ended").await
 }

@@ -60,9 +60,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 /// Opens the files and gives one to the page.
 pub(crate) async fn send(meeting: &Meeting, path: &Path) -> Result<()> {
     let tab = &meeting.viewer.tab;
-    if !tab.sees(names::TRANSFERS).await? {
-        tab.click(names::FILES_OPEN).await?;
-    }
+    meeting.viewer.open_panel().await?;
     tab.choose_file(names::FILE_INPUT, path).await
 }
 
@@ -90,9 +88,7 @@ async fn to_technician(stage: &Stage) -> Result<()> {
     meeting.host.types(&format!("/send {}", file.display()))?;
     meeting.host.asked(host::FILES_OUT, true).await?;
     let tab = &meeting.viewer.tab;
-    if !tab.sees(names::TRANSFERS).await? {
-        tab.click(names::FILES_OPEN).await?;
-    }
+    meeting.viewer.open_panel().await?;
     tab.reads_within(LIMIT, names::TRANSFERS, "log of today.bin").await?;
     tab.click(names::SAVE).await?;
     arrives(&tab.downloads.join("log of today.bin"), &file).await
@@ -111,9 +107,7 @@ async fn refused(stage: &Stage) -> Result<()> {
 async fn dangerous_name(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::begin(stage).await?;
     let tab = &meeting.viewer.tab;
-    if !tab.sees(names::TRANSFERS).await? {
-        tab.click(names::FILES_OPEN).await?;
-    }
+    meeting.viewer.open_panel().await?;
     // A browser gives names without folders only; a script is not so polite.
     let drop = "const data = new DataTransfer();
         data.items.add(new File(['x'], '../../.bash\\u202Erc '));

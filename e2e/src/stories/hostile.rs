@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{chat, story};
 use crate::host;
-use crate::meeting::{Meeting, Session, names};
+use crate::meeting::{Meeting, Session};
 use crate::runner::Story;
 use crate::server::{Server, TOKEN};
 use crate::stage::Stage;
@@ -272,11 +272,8 @@ async fn hostile_host(stage: &Stage) -> Result<()> {
     ensure!(!markup, "a host's name became markup");
     let broken: Vec<String> = viewer.tab.console().await?.into_iter().filter(|line| line.contains("panicked") || line.contains("unreachable")).collect();
     ensure!(broken.is_empty(), "the tab broke: {broken:?}");
-    if viewer.tab.sees(names::END).await? {
-        viewer.tab.click(names::END).await?;
-        if viewer.tab.sees(names::END_CONFIRM).await? {
-            viewer.tab.click(names::END_CONFIRM).await?;
-        }
+    if viewer.now().await? != "ended" {
+        viewer.end().await?;
     }
     viewer.phase("ended").await
 }

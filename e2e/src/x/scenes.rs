@@ -139,7 +139,7 @@ impl Scene for Motion {
     }
 }
 
-/// Text of 1600×900 pixels that scrolls by three lines, ten times a second.
+/// Text of 1600×900 pixels that scrolls by three lines about ten times a second, and the clock 29 times.
 #[derive(Default)]
 pub(crate) struct Scroll {
     window: u32,
@@ -160,12 +160,14 @@ impl Scene for Scroll {
     }
 
     fn period(&self) -> Option<Duration> {
-        Some(Duration::from_millis(100))
+        Some(Duration::from_secs(1) / 29)
     }
 
     fn tick(&mut self, canvas: &Canvas, count: u32) -> Result<()> {
-        let from = (count * 39 % u32::from(PAPER)) as i16;
-        canvas.copy(self.paper, self.window, (0, from), area(0, 0, SCROLL.0, SCROLL.1))?;
+        if count % 3 == 0 {
+            let from = (count * 13 % u32::from(PAPER)) as i16;
+            canvas.copy(self.paper, self.window, (0, from), area(0, 0, SCROLL.0, SCROLL.1))?;
+        }
         timecode::draw(canvas, self.clock)?;
         canvas.flush()
     }

@@ -1,0 +1,86 @@
+//! Scenes that move: what of them is shown, how old it is then, and what it costs.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::report::Goal::{AtLeast, AtMost};
+use super::report::{Goal, Report, percentile};
+use super::{Bench, Collected};
+use crate::process::cpu_seconds;
+use crate::stage::Stage;
+use crate::x::scenes::{Clock, Drag, Motion, Scroll, Typing};
+use crate::x::window::{Scene, Window};
+
+/// The stream finds its rate before it is measured.
+const SETTLE: Duration = Duration::from_secs(4);
+const MEASURE: Duration = Duration::from_secs(15);
+
+/// The goals of a moving scene: shown per second, kB/s, age at half and at 95 %.
+struct Goals {
+    shown: Goal,
+    kilobytes: Option<Goal>,
+    p50: Goal,
+    p95: Goal,
+}
+
+async fn scene(stage: &Stage, report: &mut Report, id: &'static str, scene: impl Scene, goals: Goals) -> Result<()> {
+    let bench = Bench::start(stage).await?;
+    let window = Window::open(&bench.xvfb.display, scene)?;
+    tokio::time::sleep(SETTLE).await;
+    let (drawn, bytes, cpu) = (window.ticks(), bench.received().await?, cpu_seconds(bench.host.pid())?);
+    let Collected { mut ages, unreadable, seconds } = bench.collect(MEASURE).await?;
+    let (drawn, bytes, cpu) =
+        (window.ticks() - drawn, bench.received().await?.all - bytes.all, cpu_seconds(bench.host.pid())? - cpu);
+    ensure!(!ages.is_empty(), "no time code was read, {unreadable} were unreadable");
+    let runs = ages.len();
+    report.add(id, "shown", runs as f64 / seconds, "/s", runs, Some(goals.shown));
+    report.add(id, "drawn", f64::from(drawn) / seconds, "/s", drawn as usize, None);
+    report.add(id, "p50", percentile(&mut ages, 0.5), "ms", runs, Some(goals.p50));
+    report.add(id, "p95", percentile(&mut ages, 0.95), "ms", runs, Some(goals.p95));
+    report.add(id, "rate", bytes / seconds / 1000.0, "kB/s", 1, goals.kilobytes);
+    report.add(id, "host_cpu", cpu / seconds * 100.0, "% core", 1, None);
+    Ok(())
+}
+
+/// A clock of 1024×32 pixels, drawn 59 times a second; its age when it is presented.
+pub(super) async fn screen_to_screen(stage: &Stage, report: &mut Report) -> Result<()> {
+    let goals = Goals { shown: AtLeast(57.0), kilobytes: None, p50: AtMost(15.0), p95: AtMost(24.0) };
+    scene(stage, report, "screen_to_screen", Clock::default(), goals).await
+}
+
+/// The whole screen pans, 30 times a second.
+pub(super) async fn motion(stage: &Stage, report: &mut Report) -> Result<()> {
+    let goals =
+        Goals { shown: AtLeast(29.0), kilobytes: Some(AtMost(600.0)), p50: AtMost(45.0), p95: AtMost(90.0) };
+    scene(stage, report, "motion", Motion::default(), goals).await
+}
+
+/// 1600×900 pixels of text scroll by three lines about ten times a second; the clock beside them is drawn 29 times.
+pub(super) async fn scroll(stage: &Stage, report: &mut Report) -> Result<()> {
+    let goals =
+        Goals { shown: AtLeast(28.0), kilobytes: Some(AtMost(450.0)), p50: AtMost(35.0), p95: AtMost(70.0) };
+    scene(stage, report, "scroll", Scroll::default(), goals).await
+}
+
+/// A window of 800×600 pixels moves at 60 Hz.
+pub(super) async fn drag(stage: &Stage, report: &mut Report) -> Result<()> {
+    let goals =
+        Goals { shown: AtLeast(29.0), kilobytes: Some(AtMost(450.0)), p50: AtMost(35.0), p95: AtMost(60.0) };
+    scene(stage, report, "drag", Drag::default(), goals).await
+}
+
+/// Ten characters a second appear in a window of text.
+pub(super) async fn typing(stage: &Stage, report: &mut Report) -> Result<()> {
+    let bench = Bench::start(stage).await?;
+    let _window = Window::open(&bench.xvfb.display, Typing::default())?;
+    tokio::time::sleep(SETTLE).await;
+    let (bytes, cpu) = (bench.received().await?, cpu_seconds(bench.host.pid())?);
+    tokio::time::sleep(MEASURE).await;
+    let (after, used) = (bench.received().await?, cpu_seconds(bench.host.pid())? - cpu);
+    let seconds = MEASURE.as_secs_f64();
+    report.add("typing", "rate", (after.all - bytes.all) / seconds / 1000.0, "kB/s", 1, Some(AtMost(1.5)));
+    report.add("typing", "picture_rate", (after.video - bytes.video) / seconds / 1000.0, "kB/s", 1, None);
+    report.add("typing", "host_cpu", used / seconds * 100.0, "% core", 1, Some(AtMost(1.5)));
+    Ok(())
+}
