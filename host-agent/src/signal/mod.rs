@@ -53,7 +53,7 @@ pub struct Introduction {
     pub info: HostInfo,
 }
 
-/// The running connection; dropping it ends it.
+/// The running connection. [`Signal::finish`] ends it; so does dropping it and the receiver of its events.
 #[derive(Debug)]
 pub struct Signal {
     outgoing: mpsc::Sender<HostToServer>,
@@ -72,6 +72,13 @@ impl Signal {
     /// Sends a message, at once or as soon as the server is there again. False: so many wait that this one was dropped.
     pub fn send(&self, message: HostToServer) -> bool {
         self.outgoing.try_send(message).is_ok()
+    }
+
+    /// A connection that a test plays.
+    #[cfg(test)]
+    pub(crate) fn fake() -> (Self, mpsc::Receiver<HostToServer>) {
+        let (outgoing, receiver) = mpsc::channel(QUEUE);
+        (Self { outgoing, task: tokio::spawn(async {}) }, receiver)
     }
 
     /// Sends what waits, closes, and ends within `patience`.
