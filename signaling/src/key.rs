@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -88,8 +89,7 @@ impl ServerKey {
         let fresh = path.with_extension("new");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.mode(0o600);
         let mut file = options.open(&fresh)?;
         file.write_all(self.0.as_ref())?;
         file.sync_all()?;
@@ -142,22 +142,13 @@ fn keyed(key: &[u8; LEN]) -> Hmac<Sha256> {
 fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.mode(0o700);
     builder.create(folder)
 }
 
-/// Whether a user other than its owner may read the file. Elsewhere than on Unix the folder's own list decides.
+/// Whether a user other than its owner may read the file.
 pub(crate) fn is_exposed(file: &File) -> std::io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        Ok(file.metadata()?.mode() & 0o077 != 0)
-    }
-    #[cfg(not(unix))]
-    {
-        file.metadata().map(|_| false)
-    }
+    Ok(file.metadata()?.mode() & 0o077 != 0)
 }
 
 #[cfg(test)]
@@ -184,7 +175,6 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn the_key_is_kept_and_kept_to_oneself() {
         use std::os::unix::fs::PermissionsExt as _;

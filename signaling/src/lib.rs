@@ -1,7 +1,9 @@
 //! The Nearhand server: pages, pairing by code, and the relay of signals.
 //!
 //! It never sees media or the content of data channels. [`server::Server`] is all of it, and what tests drive as well as
-//! the program. A module uses the ones listed above it, never those below.
+//! the program. It runs on Unix: files that are its secrets are held to that system's permissions.
+//!
+//! A module uses the ones listed above it, never those below.
 
 pub mod key;
 pub mod throttle;

@@ -42,8 +42,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 /// A server of this process on a port of its own.
 pub(crate) struct TestServer {
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    client: Client,
     shutdown: Shutdown,
     running: JoinHandle<()>,
 }
@@ -73,15 +72,11 @@ impl TestServer {
         let options = Options::parse_from(fixed.iter().chain(listen).chain(arguments));
         let server = Server::new(Config::from_options(options).expect("the options of a test")).await?;
         let (address, shutdown) = (server.local_addr(), server.shutdown());
-        Ok(Self { address, shutdown, running: tokio::spawn(server.run()) })
+        Ok(Self { client: Client::new(address), shutdown, running: tokio::spawn(server.run()) })
     }
 
     pub(crate) async fn with_state(folder: &Path) -> Self {
         Self::with(&["--state", folder.to_str().unwrap()]).await
-    }
-
-    pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.address)
     }
 
     /// Tells it to stop, without waiting.
@@ -93,6 +88,30 @@ impl TestServer {
     pub(crate) async fn stop(self) {
         self.shutdown.shut_down();
         soon(self.running).await.expect("the server must not panic");
+    }
+}
+
+impl std::ops::Deref for TestServer {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// Whoever speaks to a server, of this process or another.
+pub(crate) struct Client {
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Client {
+    pub(crate) const fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// One request with these headers, byte by byte as given, on a connection of its own.
