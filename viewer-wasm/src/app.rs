@@ -151,11 +151,11 @@ impl App {
         }
         let memory = Memory::of(session);
         let screen = Screen::new(&handle.sink(|_: Resized| Input::Resized))?;
-        let toolbar = Toolbar::new(handle.sink(Input::Toolbar))?;
+        let mut toolbar = Toolbar::new(handle.sink(Input::Toolbar))?;
         if !supported {
-            Toolbar::show_lack(Lack::WebRtc);
+            toolbar.show_lack(Lack::WebRtc);
         } else if !capabilities.has(Capabilities::H264_TRACK) {
-            Toolbar::show_lack(Lack::H264);
+            toolbar.show_lack(Lack::H264);
         }
         let tick = handle.sink(|()| Input::Tick);
         let mut app = Self {

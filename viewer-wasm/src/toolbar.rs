@@ -88,6 +88,7 @@ pub(crate) struct Toolbar {
     reload: HtmlElement,
     toasts: Element,
     timers: Vec<Timer>,
+    lack: Option<Lack>,
     sink: Sink<Command>,
     _listeners: Vec<Listener>,
 }
@@ -125,6 +126,7 @@ impl Toolbar {
             reload: dom::by_id("reload")?,
             toasts: dom::by_id("toasts")?,
             timers: Vec::new(),
+            lack: None,
             sink,
             _listeners: listeners,
         })
@@ -148,17 +150,21 @@ impl Toolbar {
         );
 
         dom::set_text(&self.status, words::status(phase));
-        dom::set_text(&self.heading, words::heading(phase));
-        dom::set_text(&self.explanation, words::explanation(phase));
+        let picture = matches!(phase, Phase::Viewing | Phase::Controlling);
+        let (heading, explanation) = match self.lack {
+            Some(lack) if picture => (words::NO_PICTURE, words::lack(lack)),
+            _ => (words::heading(phase), words::explanation(phase)),
+        };
+        dom::set_text(&self.heading, heading);
+        dom::set_text(&self.explanation, explanation);
         let machine = state.host().map(|host| match (host.machine.as_str(), host.system.as_str()) {
             (machine, "") => machine.to_owned(),
             (machine, system) => format!("{machine} · {system}"),
         });
         dom::set_text(&self.machine, machine.as_deref().unwrap_or_default());
 
-        let picture = matches!(phase, Phase::Viewing | Phase::Controlling);
         let over = matches!(phase, Phase::Ended(_));
-        dom::show(&self.veil, !picture);
+        dom::show(&self.veil, !picture || self.lack.is_some());
         dom::show(&self.code_card, phase == Phase::Waiting);
         let left = match (phase, state.pairing()) {
             (Phase::Waiting, Some(pairing)) => {
@@ -259,7 +265,8 @@ impl Toolbar {
     }
 
     /// Says what this browser can't do.
-    pub(crate) fn show_lack(lack: Lack) {
+    pub(crate) fn show_lack(&mut self, lack: Lack) {
+        self.lack = Some(lack);
         if let Ok(text) = dom::by_id::<Element>("lack") {
             dom::set_text(&text, words::lack(lack));
         }

@@ -184,6 +184,9 @@ pub const fn path(path: Path) -> (&'static str, &'static str) {
     }
 }
 
+/// The heading where the picture would be, in a browser that can't show it.
+pub const NO_PICTURE: &str = "No picture in this browser";
+
 /// What this browser lacks.
 pub const fn lack(lack: Lack) -> &'static str {
     match lack {
