@@ -58,13 +58,22 @@ pub struct Peer {
 /// Serves one connection to its end.
 pub async fn serve<S: Side>(socket: WebSocket, app: Arc<App>, peer: Peer) {
     let (sink, stream) = socket.split();
-    Unidentified::<S> { wire: Wire { sink, stream }, app, peer, side: std::marker::PhantomData }.run().await;
+    Unidentified::<S> {
+        wire: Wire { sink, stream, unreadable: false },
+        app,
+        peer,
+        side: std::marker::PhantomData,
+    }
+    .run()
+    .await;
 }
 
 /// Both directions of the socket.
 struct Wire {
     sink: SplitSink<WebSocket, Message>,
     stream: SplitStream<WebSocket>,
+    /// The transport gave up in the middle of a message: what the peer still sends stays unread.
+    unreadable: bool,
 }
 
 /// What a peer sent.
@@ -88,7 +97,10 @@ impl Wire {
             Some(Ok(Message::Binary(_))) => Incoming::Bad(CloseReason::BadMessage),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Life,
             Some(Ok(Message::Close(_))) | None => Incoming::Gone,
-            Some(Err(error)) => broken(error),
+            Some(Err(error)) => {
+                self.unreadable = true;
+                broken(error)
+            }
         }
     }
 
@@ -110,12 +122,9 @@ impl Wire {
             }
             let frame = CloseFrame { code: reason.websocket_code(), reason: reason.as_str().into() };
             self.sink.send(Message::Close(Some(frame))).await?;
-            while let Some(answer) = self.stream.next().await {
-                if answer.is_err() {
-                    // The transport reads no further, so what the peer still sends stays unread.
-                    tokio::time::sleep(LINGER).await;
-                    break;
-                }
+            while let Some(Ok(_)) = self.stream.next().await {}
+            if self.unreadable {
+                tokio::time::sleep(LINGER).await;
             }
             Ok::<_, axum::Error>(())
         };

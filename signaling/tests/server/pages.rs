@@ -59,8 +59,14 @@ async fn every_answer_carries_the_headers() {
 async fn pages_hold_nothing_that_the_policy_forbids() {
     let server = TestServer::start().await;
     let cookie = server.sign_in().await;
-    for path in ["/", "/desk", "/sign-in"] {
+    let (session, _) = server.create().await;
+    let session = format!("/session/{session}");
+    for path in ["/", "/desk", "/sign-in", &session] {
         let answer = server.request("GET", path, &[("cookie", &cookie)], "").await;
+        if path == session && answer.status == 503 {
+            // Built without the viewer; another test looks at what is said then.
+            continue;
+        }
         assert_eq!(
             (answer.status, answer.header("content-type")),
             (200, Some("text/html; charset=utf-8")),
