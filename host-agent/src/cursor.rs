@@ -7,23 +7,33 @@ use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 /// Shapes that the technician's end is expected to remember; then they are sent anew.
 const REMEMBERED: usize = 256;
 
+/// What the technician's end shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Shown {
+    /// It was told nothing.
+    #[default]
+    Unknown,
+    /// No cursor.
+    Hidden,
+    /// The shape with this serial number.
+    Shape(u32),
+}
+
 /// What the technician's end knows.
 #[derive(Debug, Default)]
 pub struct Cursor {
     known: HashSet<u32>,
-    /// The shape that is shown there; `Some(None)`: hidden.
-    shown: Option<Option<u32>>,
+    shown: Shown,
     place: Option<(u16, u16)>,
 }
 
 impl Cursor {
     /// The cursor looks like this now (`None`: hidden); the message says so, where that is new.
     pub fn shape(&mut self, shape: Option<CursorShape>) -> Option<CursorMessage> {
-        let serial = shape.as_ref().map(|shape| shape.serial);
-        if self.shown == Some(serial) {
+        let now = shape.as_ref().map_or(Shown::Hidden, |shape| Shown::Shape(shape.serial));
+        if std::mem::replace(&mut self.shown, now) == now {
             return None;
         }
-        self.shown = Some(serial);
         let Some(shape) = shape else { return Some(CursorMessage::Hidden) };
         if self.known.contains(&shape.serial) {
             return Some(CursorMessage::Again { serial: shape.serial });
@@ -44,11 +54,6 @@ impl Cursor {
         }
         (self.place.replace((x, y)) != Some((x, y))).then_some(CursorMessage::At { x, y })
     }
-
-    /// Whether the technician's end knows nothing yet.
-    pub fn is_fresh(&self) -> bool {
-        self.shown.is_none()
-    }
 }
 
 #[cfg(test)]
@@ -62,7 +67,6 @@ mod tests {
     #[test]
     fn a_shape_travels_once() {
         let mut cursor = Cursor::default();
-        assert!(cursor.is_fresh());
         assert_eq!(cursor.shape(Some(shape(1))), Some(CursorMessage::Shape(shape(1))));
         assert_eq!(cursor.shape(Some(shape(1))), None);
         assert_eq!(cursor.shape(None), Some(CursorMessage::Hidden));

@@ -1,7 +1,8 @@
-//! The program: reads its arguments, runs one session, says how it ended.
+//! The program: reads its arguments, runs one session, says how it ended: status 0 after an ordinary end, 1 with a
+//! sentence on standard error otherwise, 2 where the options are not understood.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,14 +19,12 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("NEARHAND_LOG").unwrap_or_else(|_| EnvFilter::new("error")))
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     let config = match Config::parse(arguments()) {
         Ok(config) => config,
         Err(StartError::Arguments(error)) => error.exit(),
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
+        Err(StartError::Problems(problems)) => return failed(&problems.to_string()),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

@@ -219,6 +219,7 @@ impl Driver {
             // A folder of the network may take its time.
             Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
             Command::TakeBack(right) => self.handle(Event::TakeBack(right)),
+            Command::Give(rights) => self.handle(Event::Give(rights)),
             Command::End => self.handle(Event::End),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::control::ToHost;
-use nearhand_protocol::file::FileMessage;
+use nearhand_protocol::file::{FileMessage, FileProblem};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::machine::negotiation::Effect as Negotiated;
 use nearhand_protocol::signal::{Candidate, HostToServer, Negotiate};
@@ -71,6 +71,7 @@ impl Driver {
     pub(super) fn lose_peer(&mut self) {
         self.events = None;
         if let Some(peer) = self.peer.take() {
+            self.files.stop(None, FileProblem::ConnectionLost);
             self.closing.spawn(async move { peer.transport.close().await });
             self.handle(Event::PeerLost);
         }

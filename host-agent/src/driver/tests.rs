@@ -253,6 +253,9 @@ async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
     stage.gives(Right::View).await;
     stage.gives(Right::Control).await;
     stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
+    let control = stage.desktop.clone();
+    let pressed = move || control.wait_injected(PATIENCE, |done| !done.is_empty());
+    assert!(tokio::task::spawn_blocking(pressed).await.unwrap());
     stage.peer(0, PeerEvent::State(PeerState::Disconnected)).await;
     stage.sees(|seen| matches!(seen, Seen::Told(News::PeerLost))).await;
     let control = stage.desktop.clone();
@@ -299,7 +302,7 @@ impl Stage {
                 Seen::Withdrawn | Seen::Told(_) | Seen::Asked(_) | Seen::Stopped => {}
             }
         }
-        assert!(before.elapsed() > crate::session::INTERRUPTION - Duration::from_secs(10));
+        assert!(before.elapsed() > Duration::from_secs(50));
     }
 }
 

@@ -13,14 +13,15 @@ pub(super) fn safe(name: &str) -> Option<String> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     // Marks that turn the direction of text make `gpj.exe` of `exe.jpg`; invisible characters make two names look alike.
     let name: String = name.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
+    let dots = |c: char| c.is_whitespace() || c == '.';
     let options = Options { windows: true, truncate: false, replacement: "_" };
-    let name = sanitize_with_options(&name, options);
-    let name = name.trim_matches(|c: char| c.is_whitespace() || c == '.');
+    let name = sanitize_with_options(name.trim_matches(dots), options);
+    let name = name.trim_matches(dots);
     if name.is_empty() || name.chars().all(|c| c == '_') {
         return None;
     }
     let name = shorten(name, LONGEST);
-    // The replacement of a device's name is empty in some cases: asked again, so that no rule is outrun by another.
+    // Asked again, so that no rule is outrun by another.
     let again = sanitize_with_options(&name, Options { windows: true, truncate: false, replacement: "_" });
     (again == name).then_some(name)
 }

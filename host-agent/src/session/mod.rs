@@ -27,7 +27,7 @@ pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId}
 use files::Waiting;
 
 /// How long rights outlive the peer connection.
-pub const INTERRUPTION: Duration = Duration::from_secs(60);
+pub const INTERRUPTION: Duration = Duration::from_mins(1);
 /// Messages that can't be understood before the technician's end is taken for broken or hostile.
 const GARBAGE: u32 = 100;
 
@@ -54,6 +54,7 @@ pub enum Phase {
 
 /// One session of the customer.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about both ends; the rights are in `grants`")]
 pub struct Session {
     consent: Consent,
     grants: Grants,
@@ -142,7 +143,7 @@ impl Session {
         match event {
             Event::Tick => {}
             Event::Welcome { technician, viewer_present } => {
-                self.welcome(technician, viewer_present, &mut out)
+                self.welcome(technician, viewer_present, &mut out);
             }
             Event::ViewerArrived => out.push(Effect::Tell(News::TechnicianArrived)),
             Event::ViewerDropped => out.push(Effect::Tell(News::TechnicianDropped)),
@@ -154,6 +155,9 @@ impl Session {
                 self.chat_open = false;
                 self.garbage = 0;
                 self.input_problem = None;
+                self.drop_offers();
+                // A connection that recovers goes on with its transfers; a new one knows nothing of them.
+                out.push(Effect::LoseFiles);
                 out.push(Effect::ReleaseAll);
             }
             Event::PeerConnected => {
@@ -210,6 +214,7 @@ impl Session {
             }
             Event::SendFile(file) => self.send_file(file, &mut out),
             Event::TakeBack(right) => self.take(Rights::only(right), &mut out),
+            Event::Give(rights) => self.volunteer(rights, &mut out),
             Event::End => self.end(CloseReason::CustomerEnded, &mut out),
 
             Event::Layout(layout) => {
@@ -311,8 +316,6 @@ impl Session {
             return;
         }
         out.push(Effect::ReleaseAll);
-        out.push(Effect::LoseFiles);
-        self.drop_offers();
         if self.greeted {
             self.interrupted.get_or_insert(now);
             out.push(Effect::Tell(News::PeerLost));

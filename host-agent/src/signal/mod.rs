@@ -203,13 +203,13 @@ async fn relay(
 ) -> Result<Outcome, SignalError> {
     loop {
         tokio::select! {
-            message = outgoing.recv() => match message {
-                Some(message) => timeout(SEND, socket.send(&message)).await.map_err(|_| SignalError::Silent)??,
-                None => {
+            message = outgoing.recv() => {
+                let Some(message) = message else {
                     socket.close().await;
                     return Ok(Outcome::Finished);
-                }
-            },
+                };
+                timeout(SEND, socket.send(&message)).await.map_err(|_| SignalError::Silent)??;
+            }
             received = timeout(SILENCE, socket.receive()) => match received.map_err(|_| SignalError::Silent)?? {
                 // A ping: it lives.
                 None => {}
@@ -218,7 +218,8 @@ async fn relay(
                 }
                 Some(ServerToHost::End { reason }) => return Ok(Outcome::Ended(reason)),
                 Some(message) => {
-                    if events.send(Event::Message(message)).await.is_err() {
+                    let told = events.send(Event::Message(message)).await;
+                    if told.is_err() {
                         return Ok(Outcome::Finished);
                     }
                 }

@@ -3,7 +3,7 @@
 //! What goes to standard output is stable, one line each, for tests and for scripts:
 //!
 //! ```text
-//! CONNECTED: ORIGIN as MACHINE
+//! connected to ORIGIN as MACHINE
 //! TECHNICIAN: NAME (ORGANISATION)          who helps
 //! TECHNICIAN: waiting | here | away
 //! SERVER: lost (WHY) | back
@@ -153,14 +153,14 @@ impl Shared {
             format!("\"{name}\" ({})", words::size(*bytes))
         });
         let text = match (question.right, file) {
-            (Right::View, _) => format!("{who} asks to SEE your screen. Allow it?"),
-            (Right::Control, _) => format!("{who} asks to CONTROL your mouse and keyboard. Allow it?"),
+            (Right::View, _) => format!("{who} asks to see your screen. Allow it?"),
+            (Right::Control, _) => format!("{who} asks to control your mouse and keyboard. Allow it?"),
             (Right::FilesIn, Some(file)) => {
-                format!("{who} wants to SEND YOU the file {file}. Allow files from them in this session?")
+                format!("{who} wants to send you the file {file}. Allow files from them in this session?")
             }
-            (Right::FilesIn, None) => format!("{who} wants to SEND YOU files. Allow it?"),
+            (Right::FilesIn, None) => format!("{who} wants to send you files. Allow it?"),
             (Right::FilesOut, Some(file)) => format!("Send the file {file} to {who}?"),
-            (Right::FilesOut, None) => format!("{who} wants to RECEIVE files that you send. Allow it?"),
+            (Right::FilesOut, None) => format!("{who} wants to receive files that you send. Allow it?"),
         };
         let _ = write!(self.out, "QUESTION: {text} [y/N] ");
         let _ = self.out.flush();
@@ -229,7 +229,7 @@ impl Shared {
         let line = match news {
             News::Connected { technician, viewer_present } => {
                 self.technician = technician.clone();
-                self.print(&format!("CONNECTED: {} as {}", self.origin, words::harmless(&self.machine)));
+                self.print(&format!("connected to {} as {}", self.origin, words::harmless(&self.machine)));
                 self.print(&format!("TECHNICIAN: {}", words::who(technician)));
                 format!("TECHNICIAN: {}", if *viewer_present { "here" } else { "waiting" })
             }
@@ -332,11 +332,11 @@ mod tests {
         terminal.show(&News::Ended(CloseReason::TechnicianEnded));
         terminal.stop();
         terminal.show(&News::ServerBack);
-        let asked = "QUESTION: Ada (Help Ltd) asks to SEE your screen. Allow it? [y/N] \n";
+        let asked = "QUESTION: Ada (Help Ltd) asks to see your screen. Allow it? [y/N] \n";
         assert_eq!(
             paper.text(),
             format!(
-                "CONNECTED: https://h as pc\nTECHNICIAN: Ada (Help Ltd)\nTECHNICIAN: here\n{asked}\
+                "connected to https://h as pc\nTECHNICIAN: Ada (Help Ltd)\nTECHNICIAN: here\n{asked}\
                  Ada: hi\u{fffd}[2J\nAda: RIGHTS: none\n{asked}\
                  RIGHTS: view control\nSESSION ENDED: technician_ended\nNOTE: The technician ended the session.\n"
             )

@@ -46,11 +46,23 @@ pub struct Video {
 /// What the thread was told and has not read. It holds the newest of each only.
 #[derive(Default)]
 struct Orders {
-    show: Option<Option<Show>>,
+    show: Change,
     keyframe: bool,
     cursor: bool,
     arrival: Option<Arrival>,
     quit: bool,
+}
+
+/// What changes about to whom the screen is shown.
+#[derive(Default)]
+enum Change {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is shown, from now on, to this one.
+    Begin(Show),
+    /// It is shown to nobody.
+    Stop,
 }
 
 /// To whom the screen is shown, and by whose leave.
@@ -104,12 +116,12 @@ impl Video {
 
     /// Shows the screen over this transport, beginning with a keyframe.
     pub fn show(&self, grant: ViewGrant, transport: Arc<dyn Transport>) {
-        self.order(|orders| orders.show = Some(Some(Show { grant, transport })));
+        self.order(|orders| orders.show = Change::Begin(Show { grant, transport }));
     }
 
     /// Shows nothing any more.
     pub fn stop(&self) {
-        self.order(|orders| orders.show = Some(None));
+        self.order(|orders| orders.show = Change::Stop);
     }
 
     /// The other end can't decode.

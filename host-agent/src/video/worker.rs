@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::rate::Rate;
 use super::schedule::{Schedule, Sent, Step};
-use super::{Event, Shared, Show};
+use super::{Change, Event, Shared, Show};
 use crate::cursor::Cursor;
 use crate::input::Placed;
 use crate::rtc::{EncodedFrame, Transport};
@@ -72,9 +72,9 @@ impl<'a> Worker<'a> {
                 return Ok(());
             }
             match orders.show {
-                Some(Some(show)) => self.begin(show),
-                Some(None) => self.live = None,
-                None => {}
+                Change::Begin(show) => self.begin(show),
+                Change::Stop => self.live = None,
+                Change::None => {}
             }
             if let Some(live) = &mut self.live {
                 if orders.keyframe {
