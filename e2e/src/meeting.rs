@@ -87,6 +87,8 @@ impl Meeting {
 pub(crate) mod names {
     /// Asks for control, and gives it back.
     pub(crate) const CONTROL: &str = "#request-control";
+    /// Fitted into the tab, or in its own size.
+    pub(crate) const SCALE: &str = "#scale";
     /// Opens and closes chat and files.
     pub(crate) const PANEL: &str = "#panel-toggle";
     pub(crate) const CHAT_LINES: &str = "#chat-log";

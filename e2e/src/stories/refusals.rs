@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::story;
@@ -54,6 +55,7 @@ async fn wrong_certificate(stage: &Stage) -> Result<()> {
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     std::fs::write(&certificate, made.cert.pem())?;
     std::fs::write(&key, made.signing_key.serialize_pem())?;
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
     let tls = [("NEARHAND_TLS_CERT", certificate.to_str().unwrap_or_default()), ("NEARHAND_TLS_KEY", key.to_str().unwrap_or_default())];
     let server = Server::start_with(stage, &tls).await?;
     ensure!(server.url.starts_with("https://"), "with a certificate it listens on {}", server.url);
