@@ -43,6 +43,9 @@ pub(crate) const BROWSERS: &[Need] = &[
     need("firefox-esr", "firefox-esr"),
 ];
 
+/// Runs the tests of the pages' scripts, and brings wasm-opt.
+pub(crate) const NODE: &[Need] = &[need("nodejs", "node"), need("npm", "npm")];
+
 /// Debian's second Rust compiler, for where rustup's server does not answer.
 pub(crate) const DEBIAN_RUST: &[Need] = &[
     need("rustc-web", "/usr/bin/rustc"),

@@ -22,10 +22,24 @@ impl Tally {
         Some(Self { passed: count(parts.next()?, "passed")?, failed: count(parts.next()?, "failed")? })
     }
 
-    /// What the last line of the story runner says: `3 passed, 0 failed`.
+    /// What a line of Node's test runner (in TAP) says: `# pass 12`, `# fail 0`.
+    pub(crate) fn of_node_test(line: &str) -> Option<Self> {
+        let number = |word| line.trim().strip_prefix(word)?.trim().parse().ok();
+        match (number("# pass "), number("# fail ")) {
+            (Some(passed), _) => Some(Self { passed, failed: 0 }),
+            (_, Some(failed)) => Some(Self { passed: 0, failed }),
+            (None, None) => None,
+        }
+    }
+
+    /// What the last line of the story runner says: `3 passed, 0 failed`, and what was skipped, if anything was.
     pub(crate) fn of_stories(line: &str) -> Option<Self> {
-        let (passed, failed) = line.trim().split_once(',')?;
-        Some(Self { passed: count(passed, "passed")?, failed: count(failed, "failed")? })
+        let mut parts = line.trim().split(',');
+        let tally = Self { passed: count(parts.next()?, "passed")?, failed: count(parts.next()?, "failed")? };
+        if let Some(skipped) = parts.next() {
+            count(skipped, "skipped")?;
+        }
+        parts.next().is_none().then_some(tally)
     }
 }
 
@@ -75,6 +89,8 @@ mod tests {
         let cases = [
             ("9 passed, 0 failed", Some((9, 0))),
             ("  9 passed, 1 failed\n", Some((9, 1))),
+            ("9 passed, 0 failed, 3 skipped", Some((9, 0))),
+            ("9 passed, 0 failed, 3 others", None),
             ("main-job: 9 passed, 0 failed", None),
             ("-1 passed, 0 failed", None),
             ("passed, failed", None),
@@ -82,6 +98,16 @@ mod tests {
         for (line, expected) in cases {
             let expected = expected.map(|(passed, failed)| Tally { passed, failed });
             assert_eq!(Tally::of_stories(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn reads_node() {
+        let tally = |passed, failed| Some(Tally { passed, failed });
+        assert_eq!(Tally::of_node_test("# pass 12"), tally(12, 0));
+        assert_eq!(Tally::of_node_test("# fail 2"), tally(0, 2));
+        for line in ["# tests 14", "ok 1 - pass 3", "# pass", ""] {
+            assert_eq!(Tally::of_node_test(line), None, "{line}");
         }
     }
 

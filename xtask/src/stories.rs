@@ -34,7 +34,7 @@ pub(crate) fn conclude(tally: Tally) -> ExitCode {
 
 /// What [`test()`] does, without its last line.
 pub(crate) fn run_all(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
-    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(&[needs::BUILD, needs::NODE, needs::SCREEN, needs::BROWSERS].concat())?;
     viewer::build(workspace)?;
     let mut tally = Tally::default();
     let everything = ["test", "--workspace", "--exclude", "nearhand-e2e"];
@@ -43,6 +43,7 @@ pub(crate) fn run_all(workspace: &Workspace, filter: Option<&str>) -> Result<Tal
         println!("stories are left out: a filter was given");
         return Ok(tally);
     }
+    tally += page_tests(workspace)?;
     // As the runner itself is built, so that its browser driver is compiled once.
     tally += cargo_test(cargo(workspace).args(["test", "--release", "--package", "nearhand-e2e"]), None)?;
     tally += run_stories(workspace, "all").unwrap_or_else(|error| {
@@ -58,6 +59,23 @@ fn cargo_test(command: &mut Command, filter: Option<&str>) -> Result<Tally> {
     let mut tally = Tally::default();
     let status = process::watch(command, Output::Stdout, |line| {
         if let Some(counted) = Tally::of_cargo_test(line) {
+            tally += counted;
+        }
+    })?;
+    Ok(with_status(tally, status.success()))
+}
+
+/// The pure parts of the pages' scripts, by Node's own test runner.
+fn page_tests(workspace: &Workspace) -> Result<Tally> {
+    let mut command = Command::new("node");
+    command.current_dir(&workspace.root).args([
+        "--test",
+        "--test-reporter=tap",
+        "static/tests/pure.test.mjs",
+    ]);
+    let mut tally = Tally::default();
+    let status = process::watch(&mut command, Output::Stdout, |line| {
+        if let Some(counted) = Tally::of_node_test(line) {
             tally += counted;
         }
     })?;

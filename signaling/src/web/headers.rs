@@ -27,7 +27,7 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), hid=(), \
-         midi=(), bluetooth=(), browsing-topics=()",
+         midi=(), browsing-topics=()",
     ),
 ];
 

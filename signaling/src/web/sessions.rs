@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use nearhand_protocol::code::Nameplate;
 use nearhand_protocol::grant::Rights;
 use nearhand_protocol::id::SessionId;
-use nearhand_protocol::signal::HostInfo;
+use nearhand_protocol::signal::{HostInfo, Technician};
 use serde::Serialize;
 
 use super::request::Identity;
@@ -30,6 +30,8 @@ pub(super) struct Created {
 /// All of a technician's sessions.
 #[derive(Serialize)]
 pub(super) struct Sessions {
+    /// Under which name customers see this technician.
+    technician: Technician,
     sessions: Vec<Row>,
 }
 
@@ -64,7 +66,10 @@ impl Sessions {
     pub(super) fn of(app: &App, person: PersonId) -> Self {
         let now = Instant::now();
         let summaries = app.registry.summaries(person);
-        Self { sessions: summaries.into_iter().map(|summary| Row::new(summary, now)).collect() }
+        Self {
+            technician: app.registry.technician().clone(),
+            sessions: summaries.into_iter().map(|summary| Row::new(summary, now)).collect(),
+        }
     }
 }
 
