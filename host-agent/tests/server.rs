@@ -107,7 +107,10 @@ async fn a_code_works_once_and_others_are_refused_in_words() {
     assert!(signal.send(HostToServer::End { reason: CloseReason::CustomerEnded }));
     signal.finish(PATIENCE).await;
     timeout(PATIENCE, async {
-        while server.api("GET", "/api/sessions").await["sessions"].as_array().is_some_and(|all| !all.is_empty()) {
+        while server.api("GET", "/api/sessions").await["sessions"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty())
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })

@@ -120,7 +120,8 @@ struct Driver {
 
 /// Runs one session to its end.
 pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
-    let Parts { consent, ui, mut commands, mut interrupt, signal, mut server, connect, desktop, downloads } = parts;
+    let Parts { consent, ui, mut commands, mut interrupt, signal, mut server, connect, desktop, downloads } =
+        parts;
     let (input, input_events) = Input::start(desktop.injector)?;
     let (video, video_events) = Video::start(desktop.capture, input.placed())?;
     let (files, file_events) = Files::new(downloads);
@@ -219,7 +220,6 @@ impl Driver {
             // A folder of the network may take its time.
             Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
             Command::TakeBack(right) => self.handle(Event::TakeBack(right)),
-            Command::Give(rights) => self.handle(Event::Give(rights)),
             Command::End => self.handle(Event::End),
         }
     }

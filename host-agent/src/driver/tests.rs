@@ -104,7 +104,17 @@ impl Stage {
             desktop,
             downloads: downloads.path().to_owned(),
         }));
-        Self { transports, seen, commands, interrupt, from_server, to_server, desktop: control, downloads, driver }
+        Self {
+            transports,
+            seen,
+            commands,
+            interrupt,
+            from_server,
+            to_server,
+            desktop: control,
+            downloads,
+            driver,
+        }
     }
 
     /// In the room, and the first peer connection stands.
@@ -157,9 +167,16 @@ impl Stage {
     }
 
     /// Waits for a message to the browser.
-    async fn hears<M: Message + DeserializeOwned>(&self, n: usize, channel: Channel, wanted: impl Fn(&M) -> bool) {
+    async fn hears<M: Message + DeserializeOwned>(
+        &self,
+        n: usize,
+        channel: Channel,
+        wanted: impl Fn(&M) -> bool,
+    ) {
         let wanted = |recorded: &Recorded| match recorded {
-            Recorded::Message(on, bytes) if *on == channel => decode(bytes).is_ok_and(|message| wanted(&message)),
+            Recorded::Message(on, bytes) if *on == channel => {
+                decode(bytes).is_ok_and(|message| wanted(&message))
+            }
             _ => false,
         };
         timeout(PATIENCE, self.transports[n].wait_for(wanted)).await.expect("a message to the browser");
@@ -187,9 +204,11 @@ impl Stage {
     async fn gives(&mut self, right: Right) {
         self.says(0, Channel::Control, &ToHost::Ask(Rights::only(right))).await;
         self.answers(right, true).await;
-        self.hears::<ToViewer>(0, Channel::Control, |message| {
-            matches!(message, ToViewer::Rights { held, .. } if held.has(right))
-        })
+        self.hears::<ToViewer>(
+            0,
+            Channel::Control,
+            |message| matches!(message, ToViewer::Rights { held, .. } if held.has(right)),
+        )
         .await;
     }
 
@@ -266,12 +285,16 @@ async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
 
     stage.join(1).await;
     stage
-        .hears::<ToViewer>(1, Channel::Control, |m| {
-            matches!(m, ToViewer::Rights { held, .. } if held.has(Right::Control))
-        })
+        .hears::<ToViewer>(
+            1,
+            Channel::Control,
+            |m| matches!(m, ToViewer::Rights { held, .. } if held.has(Right::Control)),
+        )
         .await;
     timeout(PATIENCE, stage.transports[1].wait_for(is_frame)).await.expect("a frame on the new connection");
-    timeout(PATIENCE, stage.transports[0].wait_for(|r| *r == Recorded::Close)).await.expect("the old one closed");
+    timeout(PATIENCE, stage.transports[0].wait_for(|r| *r == Recorded::Close))
+        .await
+        .expect("the old one closed");
 
     stage.says(1, Channel::Control, &ToHost::End).await;
     // The technician's tab tells the server as well.
@@ -333,8 +356,7 @@ async fn a_file_comes_after_a_yes_and_not_after_a_no() {
     stage.says(0, Channel::Files, &offer(2)).await;
     stage.answers(Right::FilesIn, true).await;
     stage.hears::<FileMessage>(0, Channel::Files, |m| matches!(m, FileMessage::Accept { .. })).await;
-    let (mut sender, _) =
-        nearhand_protocol::machine::transfer::Sender::offer(id(2), "a.txt".into(), 3);
+    let (mut sender, _) = nearhand_protocol::machine::transfer::Sender::offer(id(2), "a.txt".into(), 3);
     sender.receive(&FileMessage::Accept { id: id(2), offset: 0 });
     let chunk = sender.chunk(b"abc").unwrap();
     stage.says(0, Channel::FileData, &chunk).await;

@@ -17,7 +17,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, MAX_CHUNK, MAX_NAME, MAX_SIZE, TransferId};
+use nearhand_protocol::file::{
+    FileChunk, FileMessage, FileProblem, MAX_CHUNK, MAX_NAME, MAX_SIZE, TransferId,
+};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::machine::transfer::WINDOW;
 use nearhand_protocol::wire::decode_borrowed;

@@ -69,7 +69,15 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay() {
-        for name in ["report.pdf", "Bericht für Ada (2).docx", "смета.xlsx", "日本語.txt", "Makefile", "a b", "x.tar.gz"] {
+        for name in [
+            "report.pdf",
+            "Bericht für Ada (2).docx",
+            "смета.xlsx",
+            "日本語.txt",
+            "Makefile",
+            "a b",
+            "x.tar.gz",
+        ] {
             assert_eq!(safe(name).as_deref(), Some(name));
         }
     }
@@ -101,7 +109,10 @@ mod tests {
         for device in ["CON", "nul", "COM1", "LPT9.txt", "aux.tar.gz", "PRN", "con.txt"] {
             let name = safe(device);
             let stem = name.as_deref().unwrap_or("").split('.').next().unwrap_or("").to_ascii_lowercase();
-            assert!(!["con", "nul", "com1", "lpt9", "aux", "prn"].contains(&stem.as_str()), "{device}: {name:?}");
+            assert!(
+                !["con", "nul", "com1", "lpt9", "aux", "prn"].contains(&stem.as_str()),
+                "{device}: {name:?}"
+            );
         }
     }
 

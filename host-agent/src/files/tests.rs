@@ -9,8 +9,8 @@ use nearhand_protocol::wire::encode;
 use tokio::time::timeout;
 
 use super::*;
-use crate::rtc::fake::{FakeTransport, Recorded};
 use crate::rtc::Event as PeerEvent;
+use crate::rtc::fake::{FakeTransport, Recorded};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,7 +27,12 @@ async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
 }
 
 /// Sends `data` into the files as a viewer would, and returns how it ended.
-async fn upload(files: &mut Files, events: &mut mpsc::Receiver<Event>, offer: &FileOffer, data: &[u8]) -> Outcome {
+async fn upload(
+    files: &mut Files,
+    events: &mut mpsc::Receiver<Event>,
+    offer: &FileOffer,
+    data: &[u8],
+) -> Outcome {
     let (mut sender, _) = Sender::offer(offer.id, offer.name.clone(), data.len() as u64);
     if let Some(FileMessage::Stop { problem, .. }) = files.receive(offer) {
         return Outcome::Failed { name: offer.name.clone(), problem };
@@ -134,7 +139,9 @@ async fn a_file_is_sent_within_the_window_and_over_a_full_channel() {
     transport.emit(PeerEvent::ChannelOpen(Channel::FileData)).await;
     transport.fill(Channel::FileData);
     assert!(files.offer(look(&path).unwrap(), transport.clone()));
-    let Event::Send(FileMessage::Offer { id, name, size }) = next(&mut events).await else { panic!("an offer") };
+    let Event::Send(FileMessage::Offer { id, name, size }) = next(&mut events).await else {
+        panic!("an offer")
+    };
     assert_eq!((name.as_str(), size), ("out.bin", data.len() as u64));
     let mut machine = Machine::offered(id, size);
     files.message(id, machine.accept().unwrap());

@@ -99,21 +99,6 @@ impl Session {
         self.send_rights(out);
     }
 
-    /// The customer gives rights by themselves, to a technician who is there.
-    pub(super) fn volunteer(&mut self, rights: Rights, out: &mut Vec<Effect>) {
-        if !self.greeted || !self.connected {
-            return;
-        }
-        for right in rights.iter() {
-            if !self.grants.has(right) && self.grants.give(right, self.consent) {
-                out.extend(self.questions.drop_right(right).map(Effect::Unask));
-                self.given(right, out);
-            }
-        }
-        self.ask_next(out);
-        self.send_rights(out);
-    }
-
     fn given(&mut self, right: Right, out: &mut Vec<Effect>) {
         self.tell_rights(out);
         match right {

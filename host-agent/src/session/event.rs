@@ -74,8 +74,6 @@ pub enum Event {
     SendFile(LocalFile),
     /// The customer takes a right back.
     TakeBack(Right),
-    /// The customer gives rights without being asked.
-    Give(Rights),
     /// The customer ends the session.
     End,
 

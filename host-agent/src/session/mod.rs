@@ -54,7 +54,10 @@ pub enum Phase {
 
 /// One session of the customer.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "independent facts about both ends; the rights are in `grants`")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about both ends; the rights are in `grants`"
+)]
 pub struct Session {
     consent: Consent,
     grants: Grants,
@@ -214,7 +217,6 @@ impl Session {
             }
             Event::SendFile(file) => self.send_file(file, &mut out),
             Event::TakeBack(right) => self.take(Rights::only(right), &mut out),
-            Event::Give(rights) => self.volunteer(rights, &mut out),
             Event::End => self.end(CloseReason::CustomerEnded, &mut out),
 
             Event::Layout(layout) => {

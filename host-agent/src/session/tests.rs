@@ -333,18 +333,6 @@ fn a_command_line_consent_is_announced() {
     assert!(has(&run.does(hello()), |e| matches!(e, Effect::Send(ToViewer::Notice(Notice::Headless)))));
 }
 
-#[test]
-fn what_is_given_unasked_closes_its_question() {
-    let mut run = Run::greeted();
-    run.does(ask(&[Right::View]));
-    let given = run.does(Event::Give(Rights::only(Right::View).with(Right::Control)));
-    assert!(has(&given, |e| matches!(e, Effect::Unask(_))) && has(&given, |e| matches!(e, Effect::StartVideo(_))));
-    assert_eq!(run.session.rights(), Rights::only(Right::View).with(Right::Control));
-    let mut alone = Run::new();
-    alone.does(Event::Give(Rights::only(Right::View)));
-    assert!(alone.session.rights().is_empty(), "nobody is there");
-}
-
 fn any_event() -> impl Strategy<Value = Event> {
     let right = || (0..Right::ALL.len()).prop_map(|index| Right::ALL[index]);
     let rights = || any::<u16>().prop_map(Rights::from);
@@ -367,7 +355,6 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Say { text: "x".into(), written_at_ms: 0 }),
         1 => Just(Event::SendFile(LocalFile { path: "/x".into(), name: "x".into(), size: 1 })),
         2 => right().prop_map(Event::TakeBack),
-        1 => rights().prop_map(Event::Give),
         1 => Just(Event::Layout(Layout { width: 8, height: 8, monitors: Vec::new() })),
         1 => Just(Event::InputProblem(InputProblem::Failed)),
         1 => Just(Event::Garbage),
@@ -404,11 +391,6 @@ proptest! {
                         && lost.is_none_or(|since| now < since + INTERRUPTION)
                     {
                         allowed = allowed.with(closed.right);
-                    }
-                }
-                Event::Give(rights) if session.greeted && session.connected => {
-                    for right in rights.iter() {
-                        allowed = allowed.with(right);
                     }
                 }
                 Event::TakeBack(right) => allowed = allowed.without(*right),

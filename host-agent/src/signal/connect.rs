@@ -64,7 +64,8 @@ impl Connector {
                     SignalError::Unreachable { server: server.clone(), reason: error.to_string() }
                 })?;
                 let stream = tls.connect(name, tcp).await.map_err(|error| {
-                    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
+                    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+                    {
                         SignalError::Certificate { server: server.clone(), reason: error.to_string() }
                     } else {
                         unreachable(error)

@@ -30,10 +30,6 @@ impl Ui for Headless {
     fn withdraw(&mut self, _: QuestionId) {}
 
     fn show(&mut self, news: &News) {
-        if *news == News::PeerConnected {
-            // As above; the technician may still ask.
-            let _ = self.commands.try_send(Command::Give(self.grant));
-        }
         self.print.show(news);
     }
 

@@ -6,7 +6,7 @@ mod words;
 
 use std::path::PathBuf;
 
-use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::grant::Right;
 use tokio::sync::mpsc;
 
 use crate::session::{News, Question, QuestionId};
@@ -29,8 +29,6 @@ pub enum Command {
     SendFile(PathBuf),
     /// Take a right back.
     TakeBack(Right),
-    /// Give rights unasked.
-    Give(Rights),
     /// End the session.
     End,
 }

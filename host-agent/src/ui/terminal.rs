@@ -251,7 +251,10 @@ impl Shared {
                 lines.join("\n")
             }
             News::FileWanted => {
-                format!("FILE WANTED: {} asks for a file; type /send PATH to send one", words::name(&self.technician))
+                format!(
+                    "FILE WANTED: {} asks for a file; type /send PATH to send one",
+                    words::name(&self.technician)
+                )
             }
             News::FileSaved { path } => format!("FILE SAVED: {}", path.display()),
             News::FileSent { name } => format!("FILE SENT: {}", words::harmless(name)),
@@ -350,7 +353,11 @@ mod tests {
         assert_eq!(type_in(&terminal, " "), None);
         for (line, yes) in [("y", true), (" YES \r\n", true), ("n", false), ("", false), ("No", false)] {
             terminal.ask(&question(2, Right::Control));
-            assert_eq!(type_in(&terminal, line), Some(Command::Answer { question: QuestionId(2), yes }), "{line:?}");
+            assert_eq!(
+                type_in(&terminal, line),
+                Some(Command::Answer { question: QuestionId(2), yes }),
+                "{line:?}"
+            );
         }
         terminal.ask(&question(3, Right::View));
         assert_eq!(type_in(&terminal, "who are you?"), Some(Command::Say("who are you?".into())));

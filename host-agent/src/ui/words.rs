@@ -78,6 +78,9 @@ mod tests {
 
     #[test]
     fn sizes_read_well() {
-        assert_eq!([size(0), size(999), size(20_000), size(20_500_000)].join(", "), "0 bytes, 999 bytes, 20 kB, 20.5 MB");
+        assert_eq!(
+            [size(0), size(999), size(20_000), size(20_500_000)].join(", "),
+            "0 bytes, 999 bytes, 20 kB, 20.5 MB"
+        );
     }
 }
