@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 /// A running browser with its driver.
 pub(crate) struct Browser {
     tab: Tab,
-    _driver: Process,
+    driver: Process,
 }
 
 impl Browser {
@@ -47,11 +47,11 @@ impl Browser {
             Kind::Firefox => {
                 let program = stage.places.geckodriver.as_ref().map_err(|reason| anyhow!("{reason}"))?;
                 let mut command = stage.command(program);
-                command.args(["--port", "0", "--log", "error"]);
+                command.args(["--port", "0"]);
                 (command, "Listening on 127.0.0.1:", firefox(&downloads))
             }
         };
-        let mut driver = stage.start(&format!("{kind:?}"), &mut command)?;
+        let driver = stage.start(&format!("{kind:?}"), &mut command)?;
         let said = if kind == Kind::Firefox {
             // Geckodriver puts a time stamp before its announcement.
             driver.line_with(announcement, PAGE).await?
@@ -73,11 +73,16 @@ impl Browser {
             let behaviour = json!({"behavior": "allow", "downloadPath": tab.downloads, "eventsEnabled": false});
             tab.devtools("Browser.setDownloadBehavior", behaviour).await?;
         }
-        Ok(Self { tab, _driver: driver })
+        Ok(Self { tab, driver })
     }
 
     pub(crate) fn tab(&self) -> Tab {
         self.tab.clone()
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&self) {
+        self.driver.kill();
     }
 
     pub(crate) fn has(&self, tab: &Tab) -> bool {

@@ -118,7 +118,7 @@ impl Host {
         self.process.signal(signal)
     }
 
-    pub(crate) fn kill(&mut self) {
+    pub(crate) fn kill(&self) {
         self.process.kill();
     }
 

@@ -44,13 +44,20 @@ impl Output {
     }
 }
 
-/// A running program. Dropping it ends it with its whole process group.
+/// A running program, held by whoever talks with it and by the stage, which ends it.
+#[derive(Clone)]
 pub(crate) struct Process {
     name: String,
-    child: Child,
-    stdin: Option<ChildStdin>,
+    pid: u32,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
+    running: Arc<Mutex<Running>>,
+}
+
+/// What only one may touch at a time. Dropping it ends the program with its whole process group.
+struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -65,8 +72,9 @@ impl Process {
             child.stdout.take().map(|pipe| stdout.fill_from(pipe)),
             child.stderr.take().map(|pipe| stderr.fill_from(pipe)),
         ];
-        let stdin = child.stdin.take();
-        Ok(Self { name: name.to_owned(), child, stdin, stdout, stderr, readers: readers.into_iter().flatten().collect() })
+        let (pid, stdin) = (child.id(), child.stdin.take());
+        let running = Running { child, stdin, readers: readers.into_iter().flatten().collect() };
+        Ok(Self { name: name.to_owned(), pid, stdout, stderr, running: Arc::new(Mutex::new(running)) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -74,32 +82,37 @@ impl Process {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a signal to the program alone.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        nix::sys::signal::kill(Pid::from_raw(self.child.id() as i32), signal)
+        nix::sys::signal::kill(Pid::from_raw(self.pid as i32), signal)
             .with_context(|| format!("sending {signal} to {}", self.name))
     }
 
     /// Writes to its standard input.
-    pub(crate) fn write(&mut self, text: &str) -> Result<()> {
-        let stdin = self.stdin.as_mut().context("the standard input is closed")?;
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        let mut running = self.running();
+        let stdin = running.stdin.as_mut().context("the standard input is closed")?;
         stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).with_context(|| format!("writing to {}", self.name))
     }
 
     /// Its status, if it has ended.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().with_context(|| format!("asking after {}", self.name))
+    pub(crate) fn ended(&self) -> Result<Option<ExitStatus>> {
+        self.running().child.try_wait().with_context(|| format!("asking after {}", self.name))
     }
 
     /// Waits for its end.
-    pub(crate) async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub(crate) async fn wait(&self, limit: Duration) -> Result<ExitStatus> {
         let end = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
-                self.join_readers();
+                self.running().join_readers();
                 return Ok(status);
             }
             if Instant::now() > end {
@@ -110,22 +123,22 @@ impl Process {
     }
 
     /// Waits until its standard output has a line that begins with `start`, and returns the rest of that line.
-    pub(crate) async fn line_after(&mut self, start: &str, limit: Duration) -> Result<String> {
+    pub(crate) async fn line_after(&self, start: &str, limit: Duration) -> Result<String> {
         self.line(start, limit, |line| line.strip_prefix(start)).await
     }
 
     /// As [`Self::line_after`], where something may stand before `text` in its line.
-    pub(crate) async fn line_with(&mut self, text: &str, limit: Duration) -> Result<String> {
+    pub(crate) async fn line_with(&self, text: &str, limit: Duration) -> Result<String> {
         self.line(text, limit, |line| line.split_once(text).map(|(_, rest)| rest)).await
     }
 
-    async fn line(&mut self, what: &str, limit: Duration, rest: impl Fn(&str) -> Option<&str>) -> Result<String> {
+    async fn line(&self, what: &str, limit: Duration, rest: impl Fn(&str) -> Option<&str>) -> Result<String> {
         let end = Instant::now() + limit;
         loop {
             let ended = self.ended()?.is_some();
             if ended {
                 // Its last words may still be in the pipe.
-                self.join_readers();
+                self.running().join_readers();
             }
             let text = self.stdout.text();
             // Only whole lines: the rest of the last one may still be on its way.
@@ -147,10 +160,17 @@ impl Process {
     }
 
     /// Ends it at once, as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.end(Signal::SIGKILL);
+    pub(crate) fn kill(&self) {
+        self.running().end(Signal::SIGKILL);
     }
 
+    /// Asks it to end, and ends it if it does not.
+    pub(crate) fn end(&self) {
+        self.running().end(Signal::SIGTERM);
+    }
+}
+
+impl Running {
     fn end(&mut self, first: Signal) {
         let group = Pid::from_raw(self.child.id() as i32);
         drop(self.stdin.take());
@@ -164,6 +184,7 @@ impl Process {
         }
         // What it started may have outlived it.
         let _ = killpg(group, Signal::SIGKILL);
+        // Nothing is left to wait for, or it is a zombie of ours now.
         let _ = self.child.wait();
         self.join_readers();
     }
@@ -182,7 +203,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for Running {
     fn drop(&mut self) {
         self.end(Signal::SIGTERM);
     }

@@ -57,7 +57,7 @@ impl Server {
         command.env("NEARHAND_TECHNICIAN_TOKEN", TOKEN);
         command.env("NEARHAND_TECHNICIAN_NAME", TECHNICIAN).env("NEARHAND_ORGANISATION", ORGANISATION);
         command.env("NEARHAND_LOG", "info").envs(extra.iter().cloned());
-        let mut process = stage.start("server", &mut command)?;
+        let process = stage.start("server", &mut command)?;
         let url = process.line_after("listening on ", START).await?;
         Ok((process, url.trim().trim_end_matches('/').to_owned()))
     }
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// Ends it as a power cut would.
-    pub(crate) fn kill(&mut self) {
+    pub(crate) fn kill(&self) {
         self.process.kill();
     }
 

@@ -11,18 +11,19 @@ use tempfile::TempDir;
 
 use crate::browser::{Browser, Kind, Tab};
 use crate::places::Places;
-use crate::process::{Output, Process, tail};
+use crate::process::{Process, tail};
 
 /// Lines of each program's log that are kept of a failed story.
 const KEPT_LINES: usize = 200;
 
-/// One story's surroundings. Dropping it ends its browsers and removes its files.
+/// One story's surroundings. Dropping it ends its programs and removes its files.
 pub(crate) struct Stage {
     name: String,
     run: String,
     pub(crate) places: Places,
     browsers: Mutex<Vec<Browser>>,
-    logs: Mutex<Vec<(String, Output, Output)>>,
+    /// In the order in which they were started.
+    processes: Mutex<Vec<Process>>,
     // Last: what is above must have ended before its files go.
     folder: TempDir,
 }
@@ -30,8 +31,8 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(name: &str, run: &str, places: &Places, parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("story-").tempdir_in(parent).context("making a temporary folder")?;
-        let (browsers, logs) = (Mutex::default(), Mutex::default());
-        Ok(Self { name: name.to_owned(), run: run.to_owned(), places: places.clone(), browsers, logs, folder })
+        let (browsers, processes) = (Mutex::default(), Mutex::default());
+        Ok(Self { name: name.to_owned(), run: run.to_owned(), places: places.clone(), browsers, processes, folder })
     }
 
     /// A folder of this story, made where it is not there yet.
@@ -55,11 +56,11 @@ impl Stage {
         command
     }
 
-    /// Starts it; its output is kept if the story fails.
+    /// Starts it. It lives until it ends, is ended, or the stage is dropped, so that a failed story leaves all that it
+    /// played with as it was at that moment.
     pub(crate) fn start(&self, name: &str, command: &mut Command) -> Result<Process> {
         let process = Process::start(name, &self.run, command)?;
-        let log = (process.name().to_owned(), process.stdout.clone(), process.stderr.clone());
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).push(process.clone());
         Ok(process)
     }
 
@@ -79,7 +80,18 @@ impl Stage {
     /// Ends the browser of this tab at once.
     pub(crate) fn kill_browser(&self, tab: &Tab) {
         let mut browsers = self.browsers.lock().unwrap_or_else(PoisonError::into_inner);
-        browsers.retain(|browser| !browser.has(tab));
+        for browser in browsers.extract_if(.., |browser| browser.has(tab)) {
+            browser.kill();
+        }
+    }
+
+    /// Ends everything that runs on it, the last first.
+    pub(crate) fn clear(&self) {
+        self.browsers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(process) = processes.pop() {
+            process.end();
+        }
     }
 
     /// Writes what each browser shows and what each program said into the folder of the screenshots.
@@ -104,9 +116,9 @@ impl Stage {
                 text.push_str(&format!("--- page {index}\n{words}\n"));
             }
         }
-        for (name, stdout, stderr) in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            for (stream, output) in [("stdout", stdout), ("stderr", stderr)] {
-                text.push_str(&format!("--- {name} {stream}\n{}", tail(&output.text(), KEPT_LINES)));
+        for process in self.processes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (stream, output) in [("stdout", &process.stdout), ("stderr", &process.stderr)] {
+                text.push_str(&format!("--- {} {stream}\n{}", process.name(), tail(&output.text(), KEPT_LINES)));
             }
         }
         if let Err(error) = std::fs::write(format!("{}.txt", start.display()), text) {
@@ -117,6 +129,6 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        self.browsers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.clear();
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn host(stage: &Stage, report: &mut Report) -> Result<()> {
     let bench = Bench::start(stage).await?;
     tokio::time::sleep(SETTLE).await;
     report.add("host", "memory_connected", memory_kb(bench.host.pid())? as f64 / 1000.0, "MB", 1, Some(AtMost(60.0)));
-    drop(bench);
+    stage.clear();
 
     let xvfb = Xvfb::start(stage, 1920, 1080).await?;
     let server = Server::start(stage).await?;
@@ -43,6 +43,7 @@ pub(super) async fn host(stage: &Stage, report: &mut Report) -> Result<()> {
         let mut host = Host::start(stage, &server.url, &xvfb.display, &session.code)?;
         host.says("connected to").await?;
         took.push(begin.elapsed().as_secs_f64() * 1000.0);
+        host.kill();
     }
     let runs = took.len();
     report.add("host", "start_p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(300.0)));

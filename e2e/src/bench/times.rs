@@ -84,7 +84,7 @@ pub(super) async fn connect(stage: &Stage, report: &mut Report) -> Result<()> {
         let begin = wall_clock_ms();
         let host = Host::headless(stage, &server.url, &xvfb.display, &session.code, "view")?;
         took.push(first_frame(&viewer).await? - begin);
-        drop(host);
+        host.kill();
     }
     let runs = took.len();
     report.add("connect", "p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(400.0)));
@@ -115,7 +115,7 @@ pub(super) async fn encode(stage: &Stage, report: &mut Report) -> Result<()> {
     let program = stage.places.encoder_bench.as_ref().context(
         "cargo build --release --package nearhand-encoder --example encode_bench was not run for this target folder",
     )?;
-    let mut process = stage.start("encode_bench", &mut stage.command(program))?;
+    let process = stage.start("encode_bench", &mut stage.command(program))?;
     let line = process.line_after("{", Duration::from_secs(120)).await?;
     let told: Value = serde_json::from_str(&format!("{{{line}"))?;
     ensure!(told["assembly"] == true, "the encoder was built without assembly");

@@ -91,7 +91,7 @@ async fn server_killed(stage: &Stage) -> Result<()> {
 }
 
 async fn host_killed(stage: &Stage) -> Result<()> {
-    let mut meeting = Meeting::begin_with_control(stage).await?;
+    let meeting = Meeting::begin_with_control(stage).await?;
     meeting.host.kill();
     let said = "document.querySelector('[data-phase=interrupted], [data-phase=reconnecting], [data-phase=ended]')";
     meeting.viewer.tab.until_within(Duration::from_secs(5), "the tab to say that the host is gone", said).await?;

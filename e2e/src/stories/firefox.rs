@@ -43,7 +43,7 @@ async fn session(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::arrive_with(stage, Kind::Firefox, &[]).await?;
     meeting.host.asked(host::VIEW, true).await?;
     meeting.viewer.phase("viewing").await?;
-    meeting.viewer.tab.reads("body", "Firefox").await?;
+    meeting.viewer.tab.reads("#notice-lack", "can’t show the picture").await?;
     chat::write(&meeting, "from Firefox").await?;
     meeting.host.says("from Firefox").await?;
     meeting.host.types("to Firefox")?;

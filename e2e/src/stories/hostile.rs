@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{chat, story};
+use crate::browser::Kind;
 use crate::host;
 use crate::meeting::{Meeting, Session};
 use crate::runner::Story;
@@ -21,6 +22,7 @@ use crate::wait;
 pub(super) fn stories() -> Vec<Story> {
     vec![
         story!("garbage_on_the_websockets_closes_that_socket_and_no_other", 60, garbage_on_sockets),
+        story!("no_code_and_no_chat_line_enters_a_log", 40, silent_logs),
         story!("a_page_of_another_site_gets_no_socket", 30, foreign_page),
         story!("garbage_from_a_hostile_viewer_does_not_kill_the_host", 60, hostile_viewer),
         story!("garbage_from_a_hostile_host_does_not_kill_the_tab", 60, hostile_host),
@@ -89,6 +91,25 @@ async fn garbage_on_sockets(stage: &Stage) -> Result<()> {
     ensure!(meeting.viewer.now().await? == "viewing", "the phase is {}", meeting.viewer.now().await?);
     chat::write(&meeting, "undisturbed").await?;
     meeting.host.says("undisturbed").await
+}
+
+async fn silent_logs(stage: &Stage) -> Result<()> {
+    let verbose = "nearhand=trace,nearhand_signaling=trace,nearhand_protocol=trace,info";
+    let mut meeting = Meeting::arrive_with(stage, Kind::Chromium, &[("NEARHAND_LOG", verbose)]).await?;
+    meeting.allow_view().await?;
+    chat::write(&meeting, "the word is marzipan").await?;
+    meeting.host.says("marzipan").await?;
+    meeting.host.types("the answer is nougat")?;
+    meeting.viewer.tab.reads(crate::meeting::names::CHAT_LINES, "nougat").await?;
+    let console = meeting.viewer.tab.console().await?.join("\n");
+    let nameplate = &meeting.session.code[..6];
+    for (whose, log) in [("server", meeting.server.log()), ("host", meeting.host.complaint()), ("tab", console)] {
+        for word in [nameplate, &meeting.session.code, "marzipan", "nougat", "a=fingerprint", "candidate:", TOKEN] {
+            ensure!(!log.contains(word), "the log of the {whose} has “{word}” in it");
+        }
+    }
+    ensure!(meeting.server.log().contains(&meeting.session.id), "the server logs nothing at all");
+    Ok(())
 }
 
 async fn foreign_page(stage: &Stage) -> Result<()> {

@@ -95,7 +95,7 @@ async fn unsafe_server(stage: &Stage) -> Result<()> {
         if !token.is_empty() {
             command.env("NEARHAND_TECHNICIAN_TOKEN", token);
         }
-        let mut process = stage.start("unsafe server", &mut command)?;
+        let process = stage.start("unsafe server", &mut command)?;
         let ended = process.wait(Duration::from_secs(10)).await;
         if ended.is_err() {
             process.signal(Signal::SIGKILL)?;

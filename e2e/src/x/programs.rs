@@ -6,13 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::xvfb::Xvfb;
-use crate::process::Process;
 use crate::stage::Stage;
 use crate::wait;
 
 /// An xterm over the whole screen in which `cat` writes to a file what is typed.
 pub(crate) struct Typist {
-    _xterm: Process,
     file: PathBuf,
 }
 
@@ -26,9 +24,9 @@ impl Typist {
         // `-u8`: without it xterm types Latin-1 in a locale without UTF-8.
         command.args(["-u8", "-geometry", "200x60+0+0", "-e", "sh", "-c", &script]);
         command.env("DISPLAY", &xvfb.display).env("LC_ALL", "C.UTF-8");
-        let xterm = stage.start("xterm", &mut command)?;
+        stage.start("xterm", &mut command)?;
         wait::until(Duration::from_secs(10), "xterm to run cat", || Ok(ready.exists())).await?;
-        Ok(Self { _xterm: xterm, file })
+        Ok(Self { file })
     }
 
     /// Whole lines typed so far.

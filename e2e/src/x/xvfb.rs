@@ -6,12 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::screen::Screen;
-use crate::process::Process;
 use crate::stage::Stage;
 
 /// A running X server.
 pub(crate) struct Xvfb {
-    _process: Process,
     /// As in `$DISPLAY`.
     pub(crate) display: String,
 }
@@ -22,9 +20,9 @@ impl Xvfb {
         let mut command = stage.command("Xvfb");
         command.args(["-displayfd", "1", "-nolisten", "tcp", "-noreset", "-dpi", "96"]);
         command.args(["-screen", "0", &format!("{width}x{height}x24")]);
-        let mut process = stage.start("Xvfb", &mut command)?;
+        let process = stage.start("Xvfb", &mut command)?;
         let number = process.line_after("", Duration::from_secs(10)).await?;
-        Ok(Self { _process: process, display: format!(":{}", number.trim()) })
+        Ok(Self { display: format!(":{}", number.trim()) })
     }
 
     /// A connection for looking at it.
