@@ -269,4 +269,54 @@ mod tests {
         assert_eq!(done[3], Injected::Release(native(KeyCode::Delete)));
         assert_eq!(done[5], Injected::Release(native(KeyCode::ControlLeft)));
     }
+
+    /// Takes keys, and panics at the wheel.
+    #[derive(Debug)]
+    struct Brittle(std::sync::mpsc::Sender<nearhand_desktop::NativeKey>);
+
+    impl nearhand_desktop::Inject for Brittle {
+        fn move_to(&mut self, _: u16, _: u16) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn button(&mut self, _: Button, _: bool) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn scroll(&mut self, _: nearhand_desktop::Axis, _: i32) -> Result<(), Error> {
+            panic!("the test wants it so")
+        }
+
+        fn press(
+            &mut self,
+            code: KeyCode,
+            _: Option<char>,
+            _: &nearhand_desktop::Held,
+        ) -> Result<nearhand_desktop::Press, Error> {
+            Ok(nearhand_desktop::Press::Held(nearhand_desktop::NativeKey(u16::from(code).into())))
+        }
+
+        fn release(&mut self, key: nearhand_desktop::NativeKey) -> Result<(), Error> {
+            let _ = self.0.send(key);
+            Ok(())
+        }
+
+        fn type_char(&mut self, _: char, _: &nearhand_desktop::Held) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_releases_keys_and_is_said() {
+        let (released, keys) = std::sync::mpsc::channel();
+        let (input, mut events) = Input::start(Injector::new(Box::new(Brittle(released)))).unwrap();
+        let grants = grants();
+        let grant = grants.control().unwrap();
+        input.inject(key(KeyCode::AltLeft, true), grant.clone());
+        input.inject(InputEvent::Wheel { dx: 0, dy: 120 }, grant);
+        let event = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap();
+        assert!(matches!(event, Some(Event::Broken(_))));
+        let native = nearhand_desktop::NativeKey(u16::from(KeyCode::AltLeft).into());
+        assert_eq!(keys.recv_timeout(PATIENCE), Ok(native));
+    }
 }
