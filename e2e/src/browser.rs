@@ -36,7 +36,8 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts a fresh one without a window on any screen.
     pub(crate) async fn start(stage: &Stage, kind: Kind) -> Result<Self> {
-        let profile = tempfile::Builder::new().prefix("profile-").tempdir_in(stage.folder("browser")?)?.keep();
+        let profile =
+            tempfile::Builder::new().prefix("profile-").tempdir_in(stage.folder("browser")?)?.keep();
         let downloads = stage.folder("browser-downloads")?;
         let (mut command, announcement, capabilities) = match kind {
             Kind::Chromium => {
@@ -60,17 +61,18 @@ impl Browser {
         };
         let port: String = said.chars().take_while(char::is_ascii_digit).collect();
         let session = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
-            .request_timeout(Duration::from_secs(60))
+            .request_timeout(Duration::from_mins(1))
             .connect()
             .await
             .with_context(|| format!("starting {kind:?}"))?;
         let handle = session.handle().clone();
         // The process guard ends the browser; the client must not try to as well when it is dropped.
         session.leak().map_err(|_| anyhow!("the browser has ended"))?;
-        handle.set_script_timeout(Duration::from_secs(60)).await?;
+        handle.set_script_timeout(Duration::from_mins(1)).await?;
         let tab = Tab { handle, kind, downloads };
         if kind == Kind::Chromium {
-            let behaviour = json!({"behavior": "allow", "downloadPath": tab.downloads, "eventsEnabled": false});
+            let behaviour =
+                json!({"behavior": "allow", "downloadPath": tab.downloads, "eventsEnabled": false});
             tab.devtools("Browser.setDownloadBehavior", behaviour).await?;
         }
         Ok(Self { tab, driver })
@@ -108,7 +110,7 @@ fn chromium(profile: &Path) -> DesiredCapabilitiesMap {
     ];
     let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     arguments.push(format!("--user-data-dir={}", profile.display()));
-    capabilities(json!({
+    capabilities(&json!({
         "browserName": "chrome",
         "goog:chromeOptions": {"args": arguments},
         "goog:loggingPrefs": {"browser": "ALL"},
@@ -116,7 +118,7 @@ fn chromium(profile: &Path) -> DesiredCapabilitiesMap {
 }
 
 fn firefox(downloads: &Path) -> DesiredCapabilitiesMap {
-    capabilities(json!({
+    capabilities(&json!({
         "browserName": "firefox",
         "moz:firefoxOptions": {
             "binary": "/usr/bin/firefox-esr",
@@ -136,7 +138,7 @@ fn firefox(downloads: &Path) -> DesiredCapabilitiesMap {
 
 type DesiredCapabilitiesMap = thirtyfour::common::capabilities::desiredcapabilities::Capabilities;
 
-fn capabilities(value: Value) -> DesiredCapabilitiesMap {
+fn capabilities(value: &Value) -> DesiredCapabilitiesMap {
     let map: Map<String, Value> = value.as_object().cloned().unwrap_or_default();
     map.into()
 }
@@ -196,13 +198,17 @@ impl Tab {
 
     /// Whether the element is there and seen just now.
     pub(crate) async fn sees(&self, css: &str) -> Result<bool> {
-        self.js("const e = document.querySelector(arguments[0]); return Boolean(e && e.checkVisibility());", &[css.into()])
-            .await
+        self.js(
+            "const e = document.querySelector(arguments[0]); return Boolean(e && e.checkVisibility());",
+            &[css.into()],
+        )
+        .await
     }
 
     /// Waits until the element is not seen any more.
     pub(crate) async fn unseen(&self, css: &str) -> Result<()> {
-        wait::find(PAGE, &format!("{css} to go"), || async { Ok((!self.sees(css).await?).then_some(())) }).await
+        wait::find(PAGE, &format!("{css} to go"), || async { Ok((!self.sees(css).await?).then_some(())) })
+            .await
     }
 
     /// Clicks the element as a person does: it must be seen, enabled and not covered.
@@ -227,7 +233,10 @@ impl Tab {
     /// Gives files to a file input, which may be hidden.
     pub(crate) async fn choose_file(&self, css: &str, path: &Path) -> Result<()> {
         let element = self.handle.find(By::Css(css)).await.with_context(|| format!("no {css}"))?;
-        element.send_keys(path.to_string_lossy().as_ref()).await.with_context(|| format!("choosing a file in {css}"))
+        element
+            .send_keys(path.to_string_lossy().as_ref())
+            .await
+            .with_context(|| format!("choosing a file in {css}"))
     }
 
     /// The words in the element, as they are shown; empty where it is not there.

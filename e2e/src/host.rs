@@ -51,7 +51,11 @@ impl Host {
     }
 
     /// Starts a copy of the program, such as one with a code in its name.
-    pub(crate) fn start_program(stage: &Stage, program: &std::path::Path, set: impl FnOnce(&mut Command)) -> Result<Self> {
+    pub(crate) fn start_program(
+        stage: &Stage,
+        program: &std::path::Path,
+        set: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let downloads = stage.folder("downloads")?;
         let mut command = stage.command(program);
         command.arg("--downloads").arg(&downloads).env("NEARHAND_LOG", "info");
@@ -61,7 +65,13 @@ impl Host {
     }
 
     /// Starts it without a person: it gives these rights by itself.
-    pub(crate) fn headless(stage: &Stage, server: &str, display: &str, code: &str, grant: &str) -> Result<Self> {
+    pub(crate) fn headless(
+        stage: &Stage,
+        server: &str,
+        display: &str,
+        code: &str,
+        grant: &str,
+    ) -> Result<Self> {
         Self::start_with(stage, server, |command| {
             command.args(["--code", code, "--ui", "headless", "--grant", grant, "--display", display]);
         })
@@ -76,7 +86,8 @@ impl Host {
         let stdout = self.process.stdout.clone();
         let from = self.read;
         let found = wait::find(limit, &format!("the host to say “{text}”"), || {
-            let found = stdout.text().get(from..).and_then(|new| new.find(text)).map(|at| from + at + text.len());
+            let found =
+                stdout.text().get(from..).and_then(|new| new.find(text)).map(|at| from + at + text.len());
             async move { Ok(found) }
         })
         .await;
@@ -142,7 +153,8 @@ pub(crate) async fn fails_with_one_sentence(host: &mut Host, word: &str) -> Resu
     let complaint = host.complaint();
     // Its log goes to the same stream; each line of it begins with a time, after colours.
     let logged = |line: &&str| !line.trim_start_matches("\u{1b}[2m").starts_with("20");
-    let sentences: Vec<&str> = complaint.lines().filter(|line| !line.trim().is_empty()).filter(logged).collect();
+    let sentences: Vec<&str> =
+        complaint.lines().filter(|line| !line.trim().is_empty()).filter(logged).collect();
     ensure!(status.code() == Some(1), "the host ended with {status}: {complaint}");
     ensure!(sentences.len() == 1, "that is not one sentence: {complaint}");
     ensure!(sentences[0].contains(word), "it does not say “{word}”: {complaint}");

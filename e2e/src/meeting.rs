@@ -125,7 +125,8 @@ impl Viewer {
         if tab.kind == Kind::Chromium {
             tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": KEEP_PEERS})).await?;
         }
-        tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{SECRET}", server.url, session.id)).await?;
+        tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{SECRET}", server.url, session.id))
+            .await?;
         tab.click("#submit").await?;
         Ok(Self { tab })
     }
@@ -190,7 +191,9 @@ impl Viewer {
 
     /// How many frames were shown since the picture began.
     pub(crate) async fn frames(&self) -> Result<u64> {
-        self.tab.js("return document.querySelector('#screen').getVideoPlaybackQuality().totalVideoFrames;", &[]).await
+        self.tab
+            .js("return document.querySelector('#screen').getVideoPlaybackQuality().totalVideoFrames;", &[])
+            .await
     }
 
     /// The picture as it is shown, in its own pixels.
@@ -219,7 +222,10 @@ impl Viewer {
             if psnr.iter().sum::<f64>() > best.iter().sum() {
                 best = psnr;
             }
-            ensure!(std::time::Instant::now() < end, "the picture is never nearer than {best:.1?} dB; {least} dB wanted");
+            ensure!(
+                std::time::Instant::now() < end,
+                "the picture is never nearer than {best:.1?} dB; {least} dB wanted"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
             psnr = self.picture().await?.psnr(&screen.picture()?)?;
         }

@@ -20,7 +20,8 @@ impl Picture {
 
     /// From a PNG file's bytes.
     pub(crate) fn from_png(bytes: &[u8]) -> Result<Self> {
-        let image = image::load_from_memory_with_format(bytes, image::ImageFormat::Png).context("reading a PNG")?;
+        let image =
+            image::load_from_memory_with_format(bytes, image::ImageFormat::Png).context("reading a PNG")?;
         let rgb = image.to_rgb8();
         Ok(Self { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() })
     }
@@ -57,7 +58,6 @@ impl Picture {
     /// identical.
     pub(crate) fn ssim(&self, other: &Self) -> Result<f64> {
         self.same_size(other)?;
-        const SIDE: u32 = 8;
         let (stable_mean, stable_variance) = ((0.01_f64 * 255.0).powi(2), (0.03_f64 * 255.0).powi(2));
         let (mut sum, mut windows) = (0.0, 0.0);
         for top in (0..self.height.saturating_sub(SIDE - 1)).step_by(4) {
@@ -96,6 +96,9 @@ impl Picture {
         Ok(())
     }
 }
+
+/// Side of a window of [`Picture::ssim`].
+const SIDE: u32 = 8;
 
 /// Rec. 601 luma.
 fn brightness([red, green, blue]: [u8; 3]) -> f64 {

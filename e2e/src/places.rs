@@ -1,6 +1,6 @@
 //! Where the programs are and where pictures go: the only module that reads the environment.
 
-use std::env::{var_os, split_paths};
+use std::env::{split_paths, var_os};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};

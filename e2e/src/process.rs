@@ -66,7 +66,8 @@ impl Process {
     pub(crate) fn start(name: &str, run: &str, command: &mut Command) -> Result<Self> {
         command.env(MARK, run).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("starting {}", show(command.get_program())))?;
+        let mut child =
+            command.spawn().with_context(|| format!("starting {}", show(command.get_program())))?;
         let (stdout, stderr) = (Output::default(), Output::default());
         let readers = [
             child.stdout.take().map(|pipe| stdout.fill_from(pipe)),
@@ -99,7 +100,10 @@ impl Process {
     pub(crate) fn write(&self, text: &str) -> Result<()> {
         let mut running = self.running();
         let stdin = running.stdin.as_mut().context("the standard input is closed")?;
-        stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).with_context(|| format!("writing to {}", self.name))
+        stdin
+            .write_all(text.as_bytes())
+            .and_then(|()| stdin.flush())
+            .with_context(|| format!("writing to {}", self.name))
     }
 
     /// Its status, if it has ended.
@@ -256,10 +260,12 @@ pub(crate) fn sweep(run: &str) -> Vec<String> {
 
 /// User and system time of a process so far, and its threads', in seconds (proc(5), `/proc/pid/stat` 14 and 15).
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .with_context(|| format!("process {pid} is gone"))?;
     // The second field is the name in parentheses and may hold anything.
     let rest = stat.rsplit_once(')').context("unreadable /proc/pid/stat")?.1;
-    let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     // Linux has reported in units of 1/100 s to user space on every architecture for decades.
     Ok(ticks as f64 / 100.0)
 }

@@ -59,7 +59,8 @@ pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     if chosen.is_empty() {
         bail!("no story is called so; `nearhand-e2e list` names them");
     }
-    let folder = tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
+    let folder =
+        tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for story in &chosen {
         match play_one(story, &run, &places, folder.path()).await {
@@ -132,12 +133,20 @@ async fn play_one(story: &Story, run: &str, places: &Places, folder: &Path) -> E
         },
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            format!("panicked: {}", text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words"))
+            format!(
+                "panicked: {}",
+                text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+            )
         }
         Err(_) => format!("not over within {:?}", story.limit),
     };
     stage.keep_evidence(&reason).await;
-    println!("FAILED  {} ({:.1} s)\n        {}", story.name, begin.elapsed().as_secs_f32(), reason.replace('\n', "\n        "));
+    println!(
+        "FAILED  {} ({:.1} s)\n        {}",
+        story.name,
+        begin.elapsed().as_secs_f32(),
+        reason.replace('\n', "\n        ")
+    );
     End::Failed
 }
 

@@ -40,7 +40,8 @@ impl Server {
         if !program.exists() {
             std::fs::copy(&stage.places.host, &program).context("copying the host's program")?;
         }
-        let extra: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let extra: Vec<_> =
+            extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (process, url) = Self::run(stage, "127.0.0.1:0", &state, &downloads, &extra).await?;
         Ok(Self { process, state, downloads, extra, url })
     }
@@ -81,7 +82,8 @@ impl Server {
     /// Starts it again where it was.
     pub(crate) async fn start_again(&mut self, stage: &Stage) -> Result<()> {
         let listen = self.address().to_owned();
-        (self.process, self.url) = Self::run(stage, &listen, &self.state, &self.downloads, &self.extra).await?;
+        (self.process, self.url) =
+            Self::run(stage, &listen, &self.state, &self.downloads, &self.extra).await?;
         Ok(())
     }
 
@@ -109,14 +111,19 @@ impl Server {
             .context("asking for a session")?;
         ensure!(response.status() == 201, "a new session was answered with {}", response.status());
         let answer: Value = response.json().await?;
-        let field = |name: &str| answer[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"));
+        let field = |name: &str| {
+            answer[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"))
+        };
         Ok((field("session")?, field("nameplate")?))
     }
 
     /// The technician's sessions, as the desk is told.
     pub(crate) async fn sessions(&self) -> Result<Vec<Value>> {
-        let response =
-            reqwest::Client::new().get(format!("{}/api/sessions", self.url)).bearer_auth(TOKEN).send().await?;
+        let response = reqwest::Client::new()
+            .get(format!("{}/api/sessions", self.url))
+            .bearer_auth(TOKEN)
+            .send()
+            .await?;
         ensure!(response.status() == 200, "the sessions were answered with {}", response.status());
         let answer: Value = response.json().await?;
         Ok(answer["sessions"].as_array().cloned().unwrap_or_default())

@@ -1,6 +1,7 @@
 //! Where one story plays: its temporary folder, its programs and browsers, and what is kept when it fails.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -30,9 +31,19 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(name: &str, run: &str, places: &Places, parent: &Path) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("story-").tempdir_in(parent).context("making a temporary folder")?;
+        let folder = tempfile::Builder::new()
+            .prefix("story-")
+            .tempdir_in(parent)
+            .context("making a temporary folder")?;
         let (browsers, processes) = (Mutex::default(), Mutex::default());
-        Ok(Self { name: name.to_owned(), run: run.to_owned(), places: places.clone(), browsers, processes, folder })
+        Ok(Self {
+            name: name.to_owned(),
+            run: run.to_owned(),
+            places: places.clone(),
+            browsers,
+            processes,
+            folder,
+        })
     }
 
     /// A folder of this story, made where it is not there yet.
@@ -48,7 +59,8 @@ impl Stage {
         let folder = self.folder.path();
         command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
         for (variable, _) in std::env::vars_os() {
-            if variable.to_str().is_some_and(|name| name.starts_with("NEARHAND_") || name.starts_with("XDG_")) {
+            if variable.to_str().is_some_and(|name| name.starts_with("NEARHAND_") || name.starts_with("XDG_"))
+            {
                 command.env_remove(variable);
             }
         }
@@ -99,26 +111,30 @@ impl Stage {
         let start = self.places.shots.join(format!("failed-{}", self.name));
         let tabs: Vec<Tab> =
             self.browsers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Browser::tab).collect();
+        // Writing into a text never fails.
         let mut text = format!("{reason}\n");
         for (index, tab) in tabs.iter().enumerate() {
             let shot = tokio::time::timeout(Duration::from_secs(5), tab.png()).await;
             // What can't be kept is said in the kept text: the story has failed already for another reason.
             let kept = match shot {
-                Ok(Ok(png)) => std::fs::write(format!("{}-{index}.png", start.display()), png).map_err(Into::into),
+                Ok(Ok(png)) => {
+                    std::fs::write(format!("{}-{index}.png", start.display()), png).map_err(Into::into)
+                }
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(anyhow::anyhow!("the browser does not answer")),
             };
             if let Err(error) = kept {
-                text.push_str(&format!("no screenshot {index}: {error:#}\n"));
+                let _ = writeln!(text, "no screenshot {index}: {error:#}");
             }
             let page = tokio::time::timeout(Duration::from_secs(5), tab.words()).await;
             if let Ok(Ok(words)) = page {
-                text.push_str(&format!("--- page {index}\n{words}\n"));
+                let _ = writeln!(text, "--- page {index}\n{words}");
             }
         }
         for process in self.processes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             for (stream, output) in [("stdout", &process.stdout), ("stderr", &process.stderr)] {
-                text.push_str(&format!("--- {} {stream}\n{}", process.name(), tail(&output.text(), KEPT_LINES)));
+                let _ =
+                    writeln!(text, "--- {} {stream}\n{}", process.name(), tail(&output.text(), KEPT_LINES));
             }
         }
         if let Err(error) = std::fs::write(format!("{}.txt", start.display()), text) {

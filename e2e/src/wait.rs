@@ -31,7 +31,11 @@ where
 }
 
 /// As [`find`], for a condition that needs no await.
-pub(crate) async fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) async fn until(
+    limit: Duration,
+    what: &str,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     find(limit, what, || {
         let holds = holds();
         async move { Ok(holds?.then_some(())) }

@@ -53,15 +53,17 @@ pub(crate) fn rows() -> Vec<(&'static str, Measure)> {
 }
 
 /// Longest time for one row.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Measures all rows, or those whose name contains `only`; a row that can't be measured is said and left out.
 pub async fn run(json: Option<&Path>, only: Option<&str>) -> Result<bool> {
     let places = Places::find()?;
     let run = name_of_run();
-    let folder = tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
+    let folder =
+        tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
     let mut report = Report::new();
-    let chosen: Vec<_> = rows().into_iter().filter(|(id, _)| only.is_none_or(|text| id.contains(text))).collect();
+    let chosen: Vec<_> =
+        rows().into_iter().filter(|(id, _)| only.is_none_or(|text| id.contains(text))).collect();
     if chosen.is_empty() {
         bail!("no row is called so; `nearhand-e2e list` names them");
     }

@@ -24,14 +24,23 @@ struct Goals {
     p95: Goal,
 }
 
-async fn scene(stage: &Stage, report: &mut Report, id: &'static str, scene: impl Scene, goals: Goals) -> Result<()> {
+async fn scene(
+    stage: &Stage,
+    report: &mut Report,
+    id: &'static str,
+    scene: impl Scene,
+    goals: Goals,
+) -> Result<()> {
     let bench = Bench::start(stage).await?;
     let window = Window::open(&bench.xvfb.display, scene)?;
     tokio::time::sleep(SETTLE).await;
     let (drawn, bytes, cpu) = (window.ticks(), bench.received().await?, cpu_seconds(bench.host.pid())?);
     let Collected { mut ages, unreadable, seconds } = bench.collect(MEASURE).await?;
-    let (drawn, bytes, cpu) =
-        (window.ticks() - drawn, bench.received().await?.all - bytes.all, cpu_seconds(bench.host.pid())? - cpu);
+    let (drawn, bytes, cpu) = (
+        window.ticks() - drawn,
+        bench.received().await?.all - bytes.all,
+        cpu_seconds(bench.host.pid())? - cpu,
+    );
     ensure!(!ages.is_empty(), "no time code was read, {unreadable} were unreadable");
     let runs = ages.len();
     report.add(id, "shown", runs as f64 / seconds, "/s", runs, Some(goals.shown));

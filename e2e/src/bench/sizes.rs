@@ -31,7 +31,14 @@ pub(super) async fn host(stage: &Stage, report: &mut Report) -> Result<()> {
     report.add("host", "compressed", packer.finish()?.len() as f64 / 1e6, "MB", 1, Some(AtMost(3.0)));
     let bench = Bench::start(stage).await?;
     tokio::time::sleep(SETTLE).await;
-    report.add("host", "memory_connected", memory_kb(bench.host.pid())? as f64 / 1000.0, "MB", 1, Some(AtMost(60.0)));
+    report.add(
+        "host",
+        "memory_connected",
+        memory_kb(bench.host.pid())? as f64 / 1000.0,
+        "MB",
+        1,
+        Some(AtMost(60.0)),
+    );
     stage.clear();
 
     let xvfb = Xvfb::start(stage, 1920, 1080).await?;
@@ -62,7 +69,8 @@ pub(super) async fn viewer(stage: &Stage, report: &mut Report) -> Result<()> {
     tab.devtools("Network.setCacheDisabled", json!({"cacheDisabled": true})).await?;
     tab.reload().await?;
     viewer.phase("waiting").await?;
-    let sum = "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    let sum =
+        "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
         .reduce((sum, entry) => sum + entry.transferSize, 0);";
     let bytes: f64 = tab.js(sum, &[]).await?;
     report.add("viewer", "transferred", bytes / 1000.0, "kB", 1, Some(AtMost(250.0)));
@@ -82,7 +90,8 @@ pub(super) async fn server(stage: &Stage, report: &mut Report) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..WAITING {
         let session = Session::new(&server).await?;
-        let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws/host", server.address())).await?;
+        let (mut socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{}/ws/host", server.address())).await?;
         let hello = json!({"type": "hello", "version": 1, "capabilities": 0,
             "entry": {"by": "nameplate", "nameplate": &session.code[..6]}, "info": {"system": "Linux", "machine": "bench"}});
         socket.send(Message::text(hello.to_string())).await?;

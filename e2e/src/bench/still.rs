@@ -53,7 +53,14 @@ pub(super) async fn still(stage: &Stage, report: &mut Report) -> Result<()> {
     if let Some(after) = identical {
         report.add("still", "identical_after", after.as_secs_f64(), "s", 1, Some(AtMost(0.5)));
     }
-    report.add("still", "differing", shown.differing(&truth)? as f64 / pixels * 100.0, "% pixels", 1, Some(AtMost(0.0)));
+    report.add(
+        "still",
+        "differing",
+        shown.differing(&truth)? as f64 / pixels * 100.0,
+        "% pixels",
+        1,
+        Some(AtMost(0.0)),
+    );
     report.add("still", "ssim", shown.ssim(&truth)?, "", 1, Some(AtLeast(1.0)));
     // JSON has no infinity: identical pictures are said by the figure above.
     report.add("still", "psnr", psnr.min(100.0), "dB", 1, None);

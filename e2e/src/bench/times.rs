@@ -40,7 +40,12 @@ pub(super) async fn click_to_photon(stage: &Stage, report: &mut Report) -> Resul
         let wait = "const done = arguments[0]; window.nearhandPress.then(done);";
         took.extend(tab.js_async::<Option<f64>>(wait, &[]).await?);
     }
-    ensure!(took.len() > CLICKS * 9 / 10, "of {CLICKS} clicks {} were seen, {} arrived", took.len(), button.presses());
+    ensure!(
+        took.len() > CLICKS * 9 / 10,
+        "of {CLICKS} clicks {} were seen, {} arrived",
+        took.len(),
+        button.presses()
+    );
     let runs = took.len();
     report.add("click_to_photon", "p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(24.0)));
     report.add("click_to_photon", "p95", percentile(&mut took, 0.95), "ms", runs, Some(AtMost(32.0)));
@@ -116,7 +121,7 @@ pub(super) async fn encode(stage: &Stage, report: &mut Report) -> Result<()> {
         "cargo build --release --package nearhand-encoder --example encode_bench was not run for this target folder",
     )?;
     let process = stage.start("encode_bench", &mut stage.command(program))?;
-    let line = process.line_after("{", Duration::from_secs(120)).await?;
+    let line = process.line_after("{", Duration::from_mins(2)).await?;
     let told: Value = serde_json::from_str(&format!("{{{line}"))?;
     ensure!(told["assembly"] == true, "the encoder was built without assembly");
     for (scene, goal) in [("static", 4.0), ("scroll", 6.0), ("motion", 12.0)] {
@@ -152,7 +157,10 @@ pub(super) async fn file(stage: &Stage, report: &mut Report) -> Result<()> {
     let back = random_file(&folder, "back.bin", FILE)?;
     let begin = Instant::now();
     bench.host.types(&format!("/send {}", back.display()))?;
-    wait::find(FILE_LIMIT, "the file in the tab", || async { Ok(tab.sees(names::SAVE).await?.then_some(())) }).await?;
+    wait::find(FILE_LIMIT, "the file in the tab", || async {
+        Ok(tab.sees(names::SAVE).await?.then_some(()))
+    })
+    .await?;
     let down = begin.elapsed().as_secs_f64();
     tab.click(names::SAVE).await?;
     let saved = tab.downloads.join("back.bin");

@@ -19,7 +19,8 @@ pub(super) fn stories() -> Vec<Story> {
 pub(super) async fn write(meeting: &Meeting, line: &str) -> Result<()> {
     let tab = &meeting.viewer.tab;
     meeting.viewer.open_panel().await?;
-    tab.fill(names::CHAT_INPUT, &format!("{line}\n")).await?;
+    // WebDriver's Enter: a line feed is another key in Firefox.
+    tab.fill(names::CHAT_INPUT, &format!("{line}\u{e007}")).await?;
     tab.reads(names::CHAT_LINES, line).await
 }
 
@@ -35,7 +36,10 @@ async fn both_ways(stage: &Stage) -> Result<()> {
     viewer.tab.unseen(names::CHAT_UNREAD).await?;
     write(&meeting, "Let me look <b>now</b> & é").await?;
     meeting.host.says("Let me look <b>now</b> & é").await?;
-    let bold: bool = viewer.tab.js("return Boolean(document.querySelector(arguments[0] + ' b'));", &[names::CHAT_LINES.into()]).await?;
+    let bold: bool = viewer
+        .tab
+        .js("return Boolean(document.querySelector(arguments[0] + ' b'));", &[names::CHAT_LINES.into()])
+        .await?;
     ensure!(!bold, "a line of chat became markup");
     Ok(())
 }

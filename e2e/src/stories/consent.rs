@@ -78,10 +78,12 @@ async fn control_back(stage: &Stage) -> Result<()> {
     // Held while control ends: it must not stay down.
     meeting.viewer.key("ShiftLeft", "Shift", 8, true).await?;
     let screen = meeting.xvfb.screen()?;
-    crate::wait::until(Duration::from_secs(5), "the key to go down", || Ok(!screen.keys_down()?.is_empty())).await?;
+    crate::wait::until(Duration::from_secs(5), "the key to go down", || Ok(!screen.keys_down()?.is_empty()))
+        .await?;
     meeting.host.types("/control off")?;
     meeting.viewer.phase("viewing").await?;
-    crate::wait::until(Duration::from_secs(5), "the key to go up", || Ok(screen.keys_down()?.is_empty())).await?;
+    crate::wait::until(Duration::from_secs(5), "the key to go up", || Ok(screen.keys_down()?.is_empty()))
+        .await?;
     nothing_arrives(&meeting, &typist).await?;
     // And it can be given again.
     meeting.allow_control().await

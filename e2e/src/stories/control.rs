@@ -66,7 +66,11 @@ async fn click(stage: &Stage) -> Result<()> {
     meeting.viewer.tab.click(names::SCALE).await?;
     for (count, (x, y)) in [(900, 600), (947, 623)].into_iter().enumerate() {
         press(x, y, count as u32 + 2).await?;
-        ensure!(screen.pointer()? == (x as i16, y as i16), "the pointer is at {:?}, not at {x}, {y}", screen.pointer()?);
+        ensure!(
+            screen.pointer()? == (x as i16, y as i16),
+            "the pointer is at {:?}, not at {x}, {y}",
+            screen.pointer()?
+        );
     }
     // One pixel beside it is beside it.
     meeting.viewer.click_pixel(899, 612).await?;
@@ -92,7 +96,15 @@ async fn typing(stage: &Stage, layout: &str) -> Result<()> {
     let viewer = &meeting.viewer;
     viewer.click_pixel(300, 300).await?;
     let mut expected = String::new();
-    for (code, key) in [("KeyH", "h"), ("KeyZ", "y"), ("KeyY", "z"), ("Digit7", "7"), ("Minus", "ß"), ("BracketLeft", "ü"), ("Enter", "Enter")] {
+    for (code, key) in [
+        ("KeyH", "h"),
+        ("KeyZ", "y"),
+        ("KeyY", "z"),
+        ("Digit7", "7"),
+        ("Minus", "ß"),
+        ("BracketLeft", "ü"),
+        ("Enter", "Enter"),
+    ] {
         viewer.stroke(code, key).await?;
         expected.push_str(if key == "Enter" { "\n" } else { key });
     }
@@ -122,7 +134,8 @@ async fn typing(stage: &Stage, layout: &str) -> Result<()> {
     // Quicker than anybody types.
     let sentence = "the quick brown fox jumps over the lazy dog";
     for letter in sentence.chars() {
-        let code = if letter == ' ' { "Space".to_owned() } else { format!("Key{}", letter.to_ascii_uppercase()) };
+        let code =
+            if letter == ' ' { "Space".to_owned() } else { format!("Key{}", letter.to_ascii_uppercase()) };
         viewer.stroke(&code, &letter.to_string()).await?;
     }
     viewer.stroke("Enter", "Enter").await?;
@@ -134,7 +147,8 @@ async fn typing(stage: &Stage, layout: &str) -> Result<()> {
 }
 
 async fn arrives(typist: &Typist, expected: &str) -> Result<()> {
-    let arrived = wait::until(Duration::from_secs(8), "the typed text", || Ok(typist.typed()? == expected)).await;
+    let arrived =
+        wait::until(Duration::from_secs(8), "the typed text", || Ok(typist.typed()? == expected)).await;
     arrived.with_context(|| format!("typed {expected:?}, arrived {:?}", typist.typed().unwrap_or_default()))
 }
 

@@ -36,7 +36,11 @@ async fn reload(stage: &Stage) -> Result<()> {
     meeting.viewer.picture_there().await?;
     let took = begin.elapsed();
     ensure!(took < Duration::from_secs(10), "it took {took:?}");
-    ensure!(!meeting.host.said_since().contains("[y/N]"), "the customer was asked again:\n{}", meeting.host.said_since());
+    ensure!(
+        !meeting.host.said_since().contains("[y/N]"),
+        "the customer was asked again:\n{}",
+        meeting.host.said_since()
+    );
     meeting.viewer.shows(&meeting.xvfb, 30.0).await?;
     // Two in a row, as an impatient person does.
     meeting.viewer.tab.reload().await?;
@@ -81,7 +85,10 @@ async fn server_killed(stage: &Stage) -> Result<()> {
     let server = &meeting.server;
     wait::find(Duration::from_secs(40), "both ends to be back at the server", || async {
         let sessions = server.sessions().await?;
-        Ok(sessions.iter().any(|session| session["state"] == "active" && !session["host"].is_null()).then_some(()))
+        Ok(sessions
+            .iter()
+            .any(|session| session["state"] == "active" && !session["host"].is_null())
+            .then_some(()))
     })
     .await?;
     // Through the new server a new peer connection can be made.
@@ -93,8 +100,13 @@ async fn server_killed(stage: &Stage) -> Result<()> {
 async fn host_killed(stage: &Stage) -> Result<()> {
     let meeting = Meeting::begin_with_control(stage).await?;
     meeting.host.kill();
-    let said = "document.querySelector('[data-phase=interrupted], [data-phase=reconnecting], [data-phase=ended]')";
-    meeting.viewer.tab.until_within(Duration::from_secs(5), "the tab to say that the host is gone", said).await?;
+    let said =
+        "document.querySelector('[data-phase=interrupted], [data-phase=reconnecting], [data-phase=ended]')";
+    meeting
+        .viewer
+        .tab
+        .until_within(Duration::from_secs(5), "the tab to say that the host is gone", said)
+        .await?;
     let words = meeting.viewer.tab.text(names::STATUS).await?;
     ensure!(!words.trim().is_empty(), "the tab has no words for it");
     Ok(())

@@ -78,7 +78,11 @@ async fn to_customer(stage: &Stage) -> Result<()> {
     let small = random_file(&stage.folder("sent")?, "small.bin", 1000)?;
     send(&meeting, &small).await?;
     arrives(&meeting.host.downloads.join("small.bin"), &small).await?;
-    ensure!(names_in(&meeting.host.downloads).len() == 3, "the folder holds {:?}", names_in(&meeting.host.downloads));
+    ensure!(
+        names_in(&meeting.host.downloads).len() == 3,
+        "the folder holds {:?}",
+        names_in(&meeting.host.downloads)
+    );
     Ok(())
 }
 
@@ -100,7 +104,11 @@ async fn refused(stage: &Stage) -> Result<()> {
     send(&meeting, &file).await?;
     meeting.host.asked(host::FILES_IN, false).await?;
     meeting.viewer.tab.reads(names::TRANSFERS, "said no").await?;
-    ensure!(names_in(&meeting.host.downloads).is_empty(), "something was written: {:?}", names_in(&meeting.host.downloads));
+    ensure!(
+        names_in(&meeting.host.downloads).is_empty(),
+        "something was written: {:?}",
+        names_in(&meeting.host.downloads)
+    );
     Ok(())
 }
 
@@ -116,7 +124,8 @@ async fn dangerous_name(stage: &Stage) -> Result<()> {
         input.dispatchEvent(new Event('change', { bubbles: true }));";
     tab.js::<Option<bool>>(drop, &[names::FILE_INPUT.into()]).await?;
     meeting.host.asked(host::FILES_IN, true).await?;
-    wait::until(Duration::from_secs(10), "the file", || Ok(!names_in(&meeting.host.downloads).is_empty())).await?;
+    wait::until(Duration::from_secs(10), "the file", || Ok(!names_in(&meeting.host.downloads).is_empty()))
+        .await?;
     let folder = meeting.host.downloads.clone();
     wait::until(Duration::from_secs(10), "one whole file", || {
         let found = names_in(&folder);

@@ -15,10 +15,7 @@ use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 
 pub(super) fn stories() -> Vec<Story> {
-    vec![
-        story!("pictures_of_the_pages", 90, pages),
-        story!("pictures_of_a_session", 120, session),
-    ]
+    vec![story!("pictures_of_the_pages", 90, pages), story!("pictures_of_a_session", 120, session)]
 }
 
 /// One picture.

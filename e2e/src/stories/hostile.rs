@@ -76,11 +76,17 @@ async fn garbage_on_sockets(stage: &Stage) -> Result<()> {
             ("deep nesting", text(&"[".repeat(60_000)), vec![bad]),
             ("bytes", Message::binary(vec![0xff; 100]), vec![bad]),
             ("too much", text(&"x".repeat(70_000)), vec![CloseReason::TooLarge.websocket_code(), 1009]),
-            ("another version", text(&old.to_string()), vec![CloseReason::VersionMismatch.websocket_code(), bad]),
+            (
+                "another version",
+                text(&old.to_string()),
+                vec![CloseReason::VersionMismatch.websocket_code(), bad],
+            ),
             ("a forged token", text(&resume.to_string()), vec![CloseReason::BadResume.websocket_code()]),
             ("an end before hello", text(r#"{"type":"end","reason":"customer_ended"}"#), vec![bad]),
         ] {
-            let code = closed_with(&meeting.server, path, &[message]).await.with_context(|| format!("{what} on {path}"))?;
+            let code = closed_with(&meeting.server, path, &[message])
+                .await
+                .with_context(|| format!("{what} on {path}"))?;
             ensure!(codes.contains(&code), "{what} on {path} was closed with {code}, not one of {codes:?}");
         }
     }
@@ -103,8 +109,12 @@ async fn silent_logs(stage: &Stage) -> Result<()> {
     meeting.viewer.tab.reads(crate::meeting::names::CHAT_LINES, "nougat").await?;
     let console = meeting.viewer.tab.console().await?.join("\n");
     let nameplate = &meeting.session.code[..6];
-    for (whose, log) in [("server", meeting.server.log()), ("host", meeting.host.complaint()), ("tab", console)] {
-        for word in [nameplate, &meeting.session.code, "marzipan", "nougat", "a=fingerprint", "candidate:", TOKEN] {
+    for (whose, log) in
+        [("server", meeting.server.log()), ("host", meeting.host.complaint()), ("tab", console)]
+    {
+        for word in
+            [nameplate, &meeting.session.code, "marzipan", "nougat", "a=fingerprint", "candidate:", TOKEN]
+        {
             ensure!(!log.contains(word), "the log of the {whose} has “{word}” in it");
         }
     }
@@ -214,7 +224,11 @@ async fn hostile_viewer(stage: &Stage) -> Result<()> {
     // It may end the session, in order; it must not crash, and nobody else may notice.
     if !victim.alive()? {
         let status = victim.ends(Duration::from_secs(1)).await?;
-        ensure!(status.code().is_some_and(|code| code < 2), "the host ended with {status}: {}", victim.complaint());
+        ensure!(
+            status.code().is_some_and(|code| code < 2),
+            "the host ended with {status}: {}",
+            victim.complaint()
+        );
     }
     ensure!(other.server.alive()? && other.host.alive()?, "a program has ended");
     chat::write(&other, "undisturbed").await?;
@@ -289,9 +303,18 @@ async fn hostile_host(stage: &Stage) -> Result<()> {
         Ok(["interrupted", "reconnecting", "ended"].contains(&phase.as_str()).then_some(()))
     });
     alive.await?;
-    let markup: bool = viewer.tab.js("return [...document.querySelectorAll('b')].some((b) => b.textContent === 'x');", &[]).await?;
+    let markup: bool = viewer
+        .tab
+        .js("return [...document.querySelectorAll('b')].some((b) => b.textContent === 'x');", &[])
+        .await?;
     ensure!(!markup, "a host's name became markup");
-    let broken: Vec<String> = viewer.tab.console().await?.into_iter().filter(|line| line.contains("panicked") || line.contains("unreachable")).collect();
+    let broken: Vec<String> = viewer
+        .tab
+        .console()
+        .await?
+        .into_iter()
+        .filter(|line| line.contains("panicked") || line.contains("unreachable"))
+        .collect();
     ensure!(broken.is_empty(), "the tab broke: {broken:?}");
     if viewer.now().await? != "ended" {
         viewer.end().await?;

@@ -18,7 +18,11 @@ use crate::x::xvfb::Xvfb;
 
 pub(super) fn stories() -> Vec<Story> {
     vec![
-        story!("technician_signs_in_and_makes_a_code_that_leads_the_customer_to_the_program", 60, from_desk_to_question),
+        story!(
+            "technician_signs_in_and_makes_a_code_that_leads_the_customer_to_the_program",
+            60,
+            from_desk_to_question
+        ),
         story!("the_desk_follows_a_session_from_its_code_to_its_end", 60, desk_follows),
         story!("wrong_codes_are_explained_on_the_customers_page", 40, wrong_codes),
         story!("a_used_code_is_explained_on_the_page_and_at_the_host", 40, used_code),
@@ -76,10 +80,15 @@ async fn from_desk_to_question(stage: &Stage) -> Result<()> {
         // The browser may have replaced a character in the name.
         let files = std::fs::read_dir(&customer.downloads)?.flatten();
         let mut whole = files.filter(|file| file.metadata().is_ok_and(|data| data.len() == size));
-        Ok(whole.find(|file| !file.path().extension().is_some_and(|end| end == "crdownload")).map(|file| file.path()))
+        Ok(whole
+            .find(|file| file.path().extension().is_none_or(|end| end != "crdownload"))
+            .map(|file| file.path()))
     })
     .await?;
-    ensure!(std::fs::read(&program)? == std::fs::read(&stage.places.host)?, "the download is another program");
+    ensure!(
+        std::fs::read(&program)? == std::fs::read(&stage.places.host)?,
+        "the download is another program"
+    );
 
     // The link that the desk hands out leads to the same place.
     customer.goto("about:blank").await?;
@@ -158,12 +167,17 @@ async fn late_code(stage: &Stage) -> Result<()> {
     sign_in(&desk, &server).await?;
     desk.click("#new-session").await?;
     let code = code_on_desk(&desk).await?;
-    let session = server.sessions().await?.first().context("no session")?["session"].as_str().unwrap_or_default().to_owned();
-    let viewer = Viewer::open(stage.chromium().await?, &server, &Session { id: session, code: code.clone() }).await?;
+    let session = server.sessions().await?.first().context("no session")?["session"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let viewer =
+        Viewer::open(stage.chromium().await?, &server, &Session { id: session, code: code.clone() }).await?;
     // Either the page counts to zero by itself or the list without the session comes first.
     wait::find(Duration::from_secs(45), "the desk to say that the code is late", || async {
         let words = desk.text("#main").await?;
-        Ok((words.contains("in time") || words.contains("expired") || words.contains("Nobody is waiting")).then_some(()))
+        Ok((words.contains("in time") || words.contains("expired") || words.contains("Nobody is waiting"))
+            .then_some(()))
     })
     .await?;
     viewer.phase("ended").await?;

@@ -56,7 +56,10 @@ async fn wrong_certificate(stage: &Stage) -> Result<()> {
     std::fs::write(&certificate, made.cert.pem())?;
     std::fs::write(&key, made.signing_key.serialize_pem())?;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
-    let tls = [("NEARHAND_TLS_CERT", certificate.to_str().unwrap_or_default()), ("NEARHAND_TLS_KEY", key.to_str().unwrap_or_default())];
+    let tls = [
+        ("NEARHAND_TLS_CERT", certificate.to_str().unwrap_or_default()),
+        ("NEARHAND_TLS_KEY", key.to_str().unwrap_or_default()),
+    ];
     let server = Server::start_with(stage, &tls).await?;
     ensure!(server.url.starts_with("https://"), "with a certificate it listens on {}", server.url);
     let url = server.url.replace("127.0.0.1", "localhost");
@@ -64,12 +67,20 @@ async fn wrong_certificate(stage: &Stage) -> Result<()> {
     fails_with_one_sentence(&mut host, "certificate").await?;
     // The right certificate, but for another name.
     let mut host = Host::start_with(stage, &server.url, |command| {
-        command.args(["--code", "482913705"]).arg("--ca-cert").arg(&certificate).env("DISPLAY", &xvfb.display);
+        command
+            .args(["--code", "482913705"])
+            .arg("--ca-cert")
+            .arg(&certificate)
+            .env("DISPLAY", &xvfb.display);
     })?;
     fails_with_one_sentence(&mut host, "certificate").await?;
     // With the certificate vouched for, it is the code that is wrong.
     let mut host = Host::start_with(stage, &url, |command| {
-        command.args(["--code", "482913705"]).arg("--ca-cert").arg(&certificate).env("DISPLAY", &xvfb.display);
+        command
+            .args(["--code", "482913705"])
+            .arg("--ca-cert")
+            .arg(&certificate)
+            .env("DISPLAY", &xvfb.display);
     })?;
     fails_with_one_sentence(&mut host, "code").await
 }
@@ -101,7 +112,10 @@ async fn unsafe_server(stage: &Stage) -> Result<()> {
             process.signal(Signal::SIGKILL)?;
         }
         let said = process.stderr.text();
-        ensure!(!ended?.success() && said.to_lowercase().contains(words), "{arguments:?} with “{token}”: {said}");
+        ensure!(
+            !ended?.success() && said.to_lowercase().contains(words),
+            "{arguments:?} with “{token}”: {said}"
+        );
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use anyhow::Result;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, ImageFormat, Rectangle, WindowClass,
+    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, ImageFormat, Rectangle,
+    WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 
@@ -41,7 +42,19 @@ impl Canvas {
         let window = self.connection.generate_id()?;
         let aux = CreateWindowAux::new().override_redirect(1).event_mask(events);
         let Rectangle { x, y, width, height } = area;
-        self.connection.create_window(self.depth, window, self.root, x, y, width, height, 0, WindowClass::INPUT_OUTPUT, 0, &aux)?;
+        self.connection.create_window(
+            self.depth,
+            window,
+            self.root,
+            x,
+            y,
+            width,
+            height,
+            0,
+            WindowClass::INPUT_OUTPUT,
+            0,
+            &aux,
+        )?;
         self.connection.map_window(window)?;
         Ok(window)
     }
@@ -82,7 +95,18 @@ impl Canvas {
             let height = (rows.len() / usize::from(width)) as u16;
             let y = (part * rows_at_once) as i16;
             let format = ImageFormat::Z_PIXMAP;
-            self.connection.put_image(format, drawable, self.context, width, height, 0, y, 0, self.depth, &data)?;
+            self.connection.put_image(
+                format,
+                drawable,
+                self.context,
+                width,
+                height,
+                0,
+                y,
+                0,
+                self.depth,
+                &data,
+            )?;
         }
         Ok(())
     }

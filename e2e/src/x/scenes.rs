@@ -60,14 +60,18 @@ impl Scene for Pattern {
         let window = canvas.window(area(0, 0, width, height), EventMask::NO_EVENT)?;
         let pixmap = canvas.pixmap(width, height)?;
         canvas.put(pixmap, width, &gradients(width, height))?;
-        for (index, colour) in [0x00ff_0000, 0x0000_ff00, 0x0000_00ff, 0x00ff_ff00, 0x00ff_00ff, 0x0000_ffff].into_iter().enumerate() {
+        for (index, colour) in [0x00ff_0000, 0x0000_ff00, 0x0000_00ff, 0x00ff_ff00, 0x00ff_00ff, 0x0000_ffff]
+            .into_iter()
+            .enumerate()
+        {
             canvas.fill(pixmap, colour, &[area(64 + index as i16 * 96, 64, 80, 80)])?;
         }
         canvas.fill(pixmap, 0x00ff_ffff, &[area(64, 176, 560, 280)])?;
         for line in 0..20 {
             canvas.text(pixmap, 0x0010_1010, 72, 192 + line * 13, &sentence(line as u32, 90))?;
         }
-        let lines: Vec<Rectangle> = (0..40).map(|line| area(680 + line * 8, 64, 1 + (line % 4) as u16, 200)).collect();
+        let lines: Vec<Rectangle> =
+            (0..40).map(|line| area(680 + line * 8, 64, 1 + (line % 4) as u16, 200)).collect();
         canvas.fill(pixmap, 0x00ff_ffff, &lines)?;
         canvas.copy(pixmap, window, (0, 0), area(0, 0, width, height))?;
         canvas.connection.free_pixmap(pixmap)?;
@@ -83,7 +87,8 @@ pub(crate) struct Clock {
 
 /// The window with the clock, above everything else.
 fn clock_window(canvas: &Canvas) -> Result<u32> {
-    let window = canvas.window(area(0, 0, timecode::CELL * timecode::CELLS, timecode::CELL), EventMask::NO_EVENT)?;
+    let window =
+        canvas.window(area(0, 0, timecode::CELL * timecode::CELLS, timecode::CELL), EventMask::NO_EVENT)?;
     canvas.connection.configure_window(window, &ConfigureWindowAux::new().stack_mode(StackMode::ABOVE))?;
     Ok(window)
 }
@@ -164,7 +169,7 @@ impl Scene for Scroll {
     }
 
     fn tick(&mut self, canvas: &Canvas, count: u32) -> Result<()> {
-        if count % 3 == 0 {
+        if count.is_multiple_of(3) {
             let from = (count * 13 % u32::from(PAPER)) as i16;
             canvas.copy(self.paper, self.window, (0, from), area(0, 0, SCROLL.0, SCROLL.1))?;
         }
@@ -208,7 +213,9 @@ impl Scene for Drag {
         let turn = count as f32 / 60.0 * 1.5;
         let x = 560.0 + 500.0 * turn.sin();
         let y = 240.0 + 180.0 * (turn * 0.8).cos();
-        canvas.connection.configure_window(self.window, &ConfigureWindowAux::new().x(x as i32).y(y as i32))?;
+        canvas
+            .connection
+            .configure_window(self.window, &ConfigureWindowAux::new().x(x as i32).y(y as i32))?;
         timecode::draw(canvas, self.clock)?;
         canvas.flush()
     }
@@ -233,7 +240,13 @@ impl Scene for Typing {
     fn tick(&mut self, canvas: &Canvas, count: u32) -> Result<()> {
         let (column, line) = (count % 120, count / 120 % 40);
         let character = sentence(line, 120).chars().nth(column as usize).unwrap_or(' ').to_string();
-        canvas.text(self.window, 0x0010_1010, (8 + column * 6) as i16, (16 + line * 13) as i16, &character)?;
+        canvas.text(
+            self.window,
+            0x0010_1010,
+            (8 + column * 6) as i16,
+            (16 + line * 13) as i16,
+            &character,
+        )?;
         canvas.flush()
     }
 }
@@ -252,8 +265,22 @@ fn text_pixmap(canvas: &Canvas, width: u16, height: u16, repeats_after: u32) -> 
 /// A line of words that looks like a program's log; each number has its own.
 fn sentence(number: u32, characters: usize) -> String {
     const WORDS: [&str; 16] = [
-        "printer", "offline", "0x80070005", "retry", "paper", "queue", "driver", "update", "service", "started",
-        "warning:", "timeout", "spooler", "network", "share", "\\\\srv\\hp",
+        "printer",
+        "offline",
+        "0x80070005",
+        "retry",
+        "paper",
+        "queue",
+        "driver",
+        "update",
+        "service",
+        "started",
+        "warning:",
+        "timeout",
+        "spooler",
+        "network",
+        "share",
+        "\\\\srv\\hp",
     ];
     let mut text = format!("{number:04} ");
     let mut state = number.wrapping_mul(2_654_435_761).wrapping_add(12_345);

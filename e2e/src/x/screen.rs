@@ -17,8 +17,8 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn connect(display: &str) -> Result<Self> {
-        let (connection, number) =
-            RustConnection::connect(Some(display)).with_context(|| format!("connecting to display {display}"))?;
+        let (connection, number) = RustConnection::connect(Some(display))
+            .with_context(|| format!("connecting to display {display}"))?;
         let screen = &connection.setup().roots[number];
         let (root, width, height) = (screen.root, screen.width_in_pixels, screen.height_in_pixels);
         Ok(Self { connection, root, width, height })

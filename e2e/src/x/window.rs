@@ -86,7 +86,13 @@ impl Drop for Window {
     }
 }
 
-fn live(scene: &mut impl Scene, canvas: &Canvas, stop: &AtomicBool, presses: &AtomicU32, ticks: &AtomicU32) -> Result<()> {
+fn live(
+    scene: &mut impl Scene,
+    canvas: &Canvas,
+    stop: &AtomicBool,
+    presses: &AtomicU32,
+    ticks: &AtomicU32,
+) -> Result<()> {
     let begin = Instant::now();
     let mut count = 0;
     while !stop.load(Ordering::SeqCst) {
