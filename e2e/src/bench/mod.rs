@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::host::Host;
-use crate::meeting::{Session, Viewer};
+use crate::meeting::{Session, Viewer, names};
 use crate::places::Places;
 use crate::runner::{name_of_run, nothing_left};
 use crate::server::Server;
@@ -130,6 +130,8 @@ impl Bench {
         viewer.phase("waiting").await?;
         let grant = "view,control,files-in,files-out";
         let host = Host::headless(stage, &server.url, &xvfb.display, &session.code, grant)?;
+        viewer.phase("viewing").await?;
+        viewer.tab.click(names::CONTROL).await?;
         viewer.phase("controlling").await?;
         viewer.picture_there().await?;
         let bench = Self { viewer, host, xvfb };

@@ -199,6 +199,8 @@ async fn headless(stage: &Stage) -> Result<()> {
     let viewer = Viewer::open(stage.chromium().await?, &server, &session).await?;
     viewer.phase("waiting").await?;
     let mut host = Host::headless(stage, &server.url, &xvfb.display, &session.code, "view,control")?;
+    viewer.phase("viewing").await?;
+    viewer.tab.click(names::CONTROL).await?;
     viewer.phase("controlling").await?;
     viewer.picture_there().await?;
     viewer.tab.seen(names::HEADLESS).await?;
