@@ -42,11 +42,14 @@ pub enum CloseReason {
     ServerShutdown,
     /// The server failed. What happened is in its log.
     ServerError,
+    /// The other end could not prove that it knows the code, over this very connection: a wrong code, or somebody who
+    /// stands between the two ends. The code is void.
+    NotProven,
 }
 
 impl CloseReason {
     /// Every reason, in the order of their WebSocket codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::CustomerEnded,
         Self::TechnicianEnded,
         Self::CustomerRefused,
@@ -65,6 +68,7 @@ impl CloseReason {
         Self::TooLong,
         Self::ServerShutdown,
         Self::ServerError,
+        Self::NotProven,
     ];
 
     /// The WebSocket close code, of the private range 4000–4999 (RFC 6455, 7.4.2).
@@ -99,6 +103,7 @@ impl CloseReason {
             Self::TooLong => "too_long",
             Self::ServerShutdown => "server_shutdown",
             Self::ServerError => "server_error",
+            Self::NotProven => "not_proven",
         }
     }
 
@@ -120,7 +125,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.as_str()));
         }
         assert_eq!(CloseReason::from_websocket_code(3999), None);
-        assert_eq!(CloseReason::from_websocket_code(4018), None);
+        assert_eq!(CloseReason::from_websocket_code(4019), None);
         assert_eq!(CloseReason::from_websocket_code(1000), None);
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::close::CloseReason;
 use crate::display::Layout;
 use crate::grant::{Right, Rights};
+use crate::proof::Proof;
 use crate::version::{Capabilities, Version};
 use crate::wire::{Message, WireError};
 
@@ -39,6 +40,9 @@ pub enum ToHost {
     Press(SpecialKeys),
     /// The technician ends the session.
     End,
+    /// Proves that this end knows the code, over this peer connection. Before it nothing but [`Self::Hello`] and
+    /// [`Self::End`] counts.
+    Prove(Proof),
 }
 
 /// What the viewer sees of the video stream, counted since the last such message.
@@ -98,6 +102,9 @@ pub enum ToViewer {
     End(CloseReason),
     /// The input was not carried out; said once for each reason until it changes.
     InputIgnored(InputProblem),
+    /// The answer to [`ToHost::Prove`], once that was right. Before it the viewer believes nothing but [`Self::Hello`] and
+    /// [`Self::End`].
+    Prove(Proof),
 }
 
 /// What the technician should know about the customer's program.

@@ -12,6 +12,7 @@ use crate::close::CloseReason;
 use crate::code::Nameplate;
 use crate::grant::Rights;
 use crate::id::{Epoch, ResumeToken, Seat, SessionId};
+use crate::proof::Share;
 use crate::version::{Capabilities, Version};
 
 /// Longest message on the WebSocket, in bytes.
@@ -179,8 +180,13 @@ pub enum HostToServer {
     },
     /// The customer ended the session, or refused it.
     End {
-        /// Why: [`CloseReason::CustomerEnded`] or [`CloseReason::CustomerRefused`].
+        /// Why: [`CloseReason::CustomerEnded`], [`CloseReason::CustomerRefused`] or [`CloseReason::NotProven`].
         reason: CloseReason,
+    },
+    /// For the other end: this end's part of the key exchange, once a session.
+    Share {
+        /// The part.
+        share: Share,
     },
 }
 
@@ -217,6 +223,11 @@ pub enum ServerToHost {
         /// Why.
         reason: CloseReason,
     },
+    /// From the other end: its part of the key exchange.
+    Share {
+        /// The part.
+        share: Share,
+    },
 }
 
 /// From the technician's tab to the server.
@@ -236,6 +247,11 @@ pub enum ViewerToServer {
     Negotiate(Negotiate),
     /// The technician ended the session.
     End,
+    /// For the other end: this end's part of the key exchange, once a session.
+    Share {
+        /// The part.
+        share: Share,
+    },
 }
 
 /// From the server to the technician's tab.
@@ -277,6 +293,11 @@ pub enum ServerToViewer {
     End {
         /// Why.
         reason: CloseReason,
+    },
+    /// From the other end: its part of the key exchange.
+    Share {
+        /// The part.
+        share: Share,
     },
 }
 

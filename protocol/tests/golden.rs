@@ -15,6 +15,7 @@ use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, Sha256, Trans
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::{Epoch, ResumeToken, Seat, SessionId};
 use nearhand_protocol::input::{Button, InputEvent, KeyCode, PointerMove};
+use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{
     Candidate, Entry, HostInfo, HostToServer, IceServer, Negotiate, Sdp, ServerToHost, ServerToViewer,
     Technician, ViewerToServer, parse, to_text,
@@ -89,6 +90,7 @@ fn control(table: &mut Table) {
         ToHost::Press(SpecialKeys::CtrlShiftEscape),
         ToHost::Press(SpecialKeys::PrintScreen),
         ToHost::End,
+        ToHost::Prove(Proof([0xcd; 32])),
     ] {
         table.add(Channel::Control, &message);
     }
@@ -115,6 +117,7 @@ fn control(table: &mut Table) {
         ToViewer::InputIgnored(InputProblem::NoControl),
         ToViewer::InputIgnored(InputProblem::Unsupported),
         ToViewer::InputIgnored(InputProblem::Failed),
+        ToViewer::Prove(Proof([0xcd; 32])),
     ] {
         table.add(Channel::Control, &message);
     }
@@ -213,6 +216,7 @@ fn signaling() {
         credential: Some("password".into()),
     }];
     let reason = CloseReason::CustomerEnded;
+    let share = Share::from_bytes([0x42; 33]);
 
     let hello = |entry| HostToServer::Hello { version, capabilities, entry, info: info.clone() };
     let mut host = vec![
@@ -220,6 +224,7 @@ fn signaling() {
         hello(Entry::Resume { token: token.clone() }),
         HostToServer::Rights { held: Rights::only(Right::View) },
         HostToServer::End { reason },
+        HostToServer::Share { share },
     ];
     host.extend(negotiate.iter().cloned().map(HostToServer::Negotiate));
     add(&mut text, "host to server", &host);
@@ -236,6 +241,7 @@ fn signaling() {
         ServerToHost::ViewerArrived,
         ServerToHost::ViewerDropped { grace_s: 60 },
         ServerToHost::End { reason },
+        ServerToHost::Share { share },
     ];
     to_host.extend(negotiate.iter().cloned().map(ServerToHost::Negotiate));
     add(&mut text, "server to host", &to_host);
@@ -243,6 +249,7 @@ fn signaling() {
     let mut viewer = vec![
         ViewerToServer::Hello { version, capabilities, entry: Entry::SignedIn { session } },
         ViewerToServer::End,
+        ViewerToServer::Share { share },
     ];
     viewer.extend(negotiate.iter().cloned().map(ViewerToServer::Negotiate));
     add(&mut text, "viewer to server", &viewer);
@@ -261,6 +268,7 @@ fn signaling() {
         ServerToViewer::HostArrived { host: info },
         ServerToViewer::HostDropped { grace_s: 60 },
         ServerToViewer::End { reason },
+        ServerToViewer::Share { share },
     ];
     to_viewer.extend(negotiate.into_iter().map(ServerToViewer::Negotiate));
     add(&mut text, "server to viewer", &to_viewer);

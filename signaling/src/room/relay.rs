@@ -20,6 +20,11 @@ impl Room {
             HostToServer::Negotiate(negotiate) if negotiate.allowed_from(Seat::Host) => {
                 self.negotiate(Seat::Host, negotiate, effects);
             }
+            HostToServer::Share { share } => {
+                if let Some(viewer) = self.viewer.connection() {
+                    effects.push(Effect::ToViewer(viewer, ServerToViewer::Share { share }));
+                }
+            }
             HostToServer::Rights { held } => {
                 if self.held != held {
                     self.held = held;
@@ -27,7 +32,8 @@ impl Room {
                 }
             }
             HostToServer::End {
-                reason: reason @ (CloseReason::CustomerEnded | CloseReason::CustomerRefused),
+                reason:
+                    reason @ (CloseReason::CustomerEnded | CloseReason::CustomerRefused | CloseReason::NotProven),
             } => {
                 self.end(reason, effects);
             }
@@ -47,6 +53,11 @@ impl Room {
         match message {
             ViewerToServer::Negotiate(negotiate) if negotiate.allowed_from(Seat::Viewer) => {
                 self.negotiate(Seat::Viewer, negotiate, effects);
+            }
+            ViewerToServer::Share { share } => {
+                if let Some(host) = self.host.connection() {
+                    effects.push(Effect::ToHost(host, ServerToHost::Share { share }));
+                }
             }
             ViewerToServer::End => self.end(CloseReason::TechnicianEnded, effects),
             ViewerToServer::Hello { .. } | ViewerToServer::Negotiate(_) => {

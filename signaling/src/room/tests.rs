@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use nearhand_protocol::grant::Right;
 use nearhand_protocol::id::Epoch;
+use nearhand_protocol::proof::{SHARE_LEN, Share};
 use nearhand_protocol::signal::{Candidate, Entry, Negotiate, Sdp};
 use nearhand_protocol::version::{Capabilities, Version};
 use uuid::Uuid;
@@ -184,6 +185,9 @@ fn each_end_says_what_is_its_own_to_say() {
             [to_host(ServerToHost::Negotiate(message))]
         );
     }
+    let share = Share::from_bytes([7; SHARE_LEN]);
+    assert_eq!(stage.host_says(HostToServer::Share { share }), [to_viewer(ServerToViewer::Share { share })]);
+    assert_eq!(stage.viewer_says(ViewerToServer::Share { share }), [to_host(ServerToHost::Share { share })]);
     let hello = HostToServer::Hello {
         version: Version::CURRENT,
         capabilities: Capabilities::NONE,
