@@ -15,11 +15,12 @@ use nearhand_protocol::control::ToHost;
 use nearhand_protocol::id::{Epoch, SessionId};
 use nearhand_protocol::signal::IceServer;
 use nearhand_protocol::version::Capabilities;
-use web_sys::Event as DomEvent;
+use web_sys::{Event as DomEvent, MediaStream};
 
 use crate::chat::{self, Chat};
 use crate::dom::{self, Missing};
 use crate::files::{self, Files};
+use crate::kept;
 use crate::keyboard::{self, Keyboard};
 use crate::listen::{self, Listener, Sink, Task, Timer};
 use crate::pointer::{self, Pointer};
@@ -120,6 +121,8 @@ struct App {
     memory: Memory,
     ice_servers: Vec<IceServer>,
     peer: Option<Peer>,
+    /// The picture of a host that has not proven itself: not shown before.
+    unproven: Option<MediaStream>,
     screen: Screen,
     keyboard: Keyboard,
     pointer: Pointer,
@@ -159,9 +162,10 @@ impl App {
         }
         let tick = handle.sink(|()| Input::Tick);
         let mut app = Self {
-            state: State::new(capabilities),
+            state: State::new(capabilities, kept::known(session)?),
             ice_servers: Vec::new(),
             peer: None,
+            unproven: None,
             keyboard: Keyboard::new(&handle.sink(Input::Keyboard))?,
             pointer: Pointer::new(&screen.mapping(), &handle.sink(Input::Pointer))?,
             toolbar,
@@ -240,7 +244,7 @@ impl App {
     fn tick(&mut self) {
         self.advance(Event::Tick);
         self.move_pointer();
-        self.files.pump(self.peer.as_ref());
+        self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(2)
             && let Some(peer) = &self.peer
@@ -288,10 +292,11 @@ impl App {
         }
         let over = matches!(self.phase, Phase::Ended(_));
         // Lines are kept until the other end is back; files are not.
-        self.chat.set_open(self.peer.is_some() && !over);
+        self.chat.set_open(self.peer.is_some() && self.state.has_met() && !over);
         self.files.set_open(self.phase.is_connected());
         if let Ok(body) = dom::body() {
             dom::set_attribute(&body, "data-malformed", &self.malformed.to_string());
+            dom::set_attribute(&body, "data-disbelieved", &self.state.disbelieved().to_string());
         }
         if over && before != self.phase {
             self.toolbar.focus_heading();

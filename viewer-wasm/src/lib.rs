@@ -26,6 +26,8 @@ mod screen;
 mod signal;
 mod stats;
 
+mod kept;
+
 mod chat;
 mod files;
 mod keyboard;
@@ -98,7 +100,7 @@ fn fail(what: &str) {
             dom::show(&element, true);
         }
     }
-    for (id, shown) in [("veil", true), ("reload", true), ("pairing", false)] {
+    for (id, shown) in [("veil", true), ("reload", true), ("pairing", false), ("unlock", false)] {
         if let Ok(element) = dom::by_id::<web_sys::HtmlElement>(id) {
             dom::show(&element, shown);
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use js_sys::{Array, Uint8Array};
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::id::Epoch;
+use nearhand_protocol::machine::handshake::{Binding, Fingerprint};
 use nearhand_protocol::machine::negotiation::{Effect, Negotiation};
 use nearhand_protocol::signal::{Candidate, IceServer, Negotiate, Sdp};
 use wasm_bindgen::JsValue;
@@ -30,6 +31,8 @@ const MOST_TASKS: usize = 64;
 pub(crate) enum Event {
     /// For the other end, by way of the server.
     Negotiate(Negotiate),
+    /// Both descriptions hold, with these certificates; `None` where they do not name exactly one each.
+    Described(Option<Binding>),
     /// The packets flow.
     Up,
     /// They stopped; it may mend itself.
@@ -153,6 +156,7 @@ impl Peer {
         for effect in self.negotiation.receive(message) {
             // The browser queues these itself and keeps their order; what fails shows as a connection that never
             // comes up, and is replaced.
+            let described = matches!(effect, Effect::Describe(_));
             let promise = match effect {
                 Effect::Start(_) => continue,
                 Effect::Describe(Sdp(sdp)) => {
@@ -167,8 +171,11 @@ impl Peer {
                     self.connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))
                 }
             };
+            let (connection, sink, epoch) = (self.connection.clone(), self.sink.clone(), self.epoch);
             self.run(async move {
-                let _ = JsFuture::from(promise).await;
+                if JsFuture::from(promise).await.is_ok() && described {
+                    sink(Event::Described(binding(&connection, epoch)));
+                }
             });
         }
     }
@@ -231,6 +238,13 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.connection.close();
     }
+}
+
+/// The certificates of both ends, as the browser itself understood the descriptions that it goes by: it accepts no other.
+fn binding(connection: &RtcPeerConnection, epoch: Epoch) -> Option<Binding> {
+    let viewer = Fingerprint::from_sdp(&connection.local_description()?.sdp())?;
+    let host = Fingerprint::from_sdp(&connection.remote_description()?.sdp())?;
+    Some(Binding { epoch, host, viewer })
 }
 
 fn ice_server(server: &IceServer) -> RtcIceServer {

@@ -2,11 +2,13 @@
 //!
 //! Three things can break on their own: the connection to the server, the peer connection to the customer's program,
 //! and that program itself. Each has its part of [`State`]; [`State::phase`] says in one word what follows for the
-//! technician. The control channel alone grants rights; what the server says about them is not looked at.
+//! technician. The control channel alone grants rights, once the host has proven itself on it; what the server says about
+//! them is not looked at.
 
 mod event;
 mod mending;
 mod phase;
+mod proving;
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Nameplate;
@@ -14,12 +16,16 @@ use nearhand_protocol::control::{Notice, ToHost, ToViewer};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::Epoch;
+use nearhand_protocol::machine::handshake::Binding;
 use nearhand_protocol::signal::HostInfo;
 use nearhand_protocol::version::{Capabilities, Version};
 
 pub use event::{Announcement, Effect, Event};
 pub use mending::{CONNECT_MS, MEND_MS, RESTART_MS, RETRY_MS, SILENT_AFTER_DROP_MS, SILENT_MS};
 pub use phase::{Phase, may_live_on};
+pub use proving::{Known, PROVE_MS, Seed};
+
+use proving::Agreement;
 
 /// How often the host is asked for a sign of life, in milliseconds.
 pub const PING_MS: u64 = 1_000;
@@ -49,6 +55,13 @@ struct Peer {
     started_ms: u64,
     link: Link,
     control_open: bool,
+    opened_ms: u64,
+    /// The certificates that it really uses, once both descriptions hold.
+    binding: Option<Binding>,
+    /// The host's proof was right.
+    proven: bool,
+    /// Our proof is out since, and not answered.
+    awaited_ms: Option<u64>,
     heard_ms: u64,
     pinged_ms: u64,
     restarted_ms: Option<u64>,
@@ -76,6 +89,7 @@ struct Noticed {
 #[derive(Debug)]
 pub struct State {
     capabilities: Capabilities,
+    agreement: Agreement,
     now_ms: u64,
     signal: Signal,
     pairing: Option<Pairing>,
@@ -91,14 +105,16 @@ pub struct State {
     noticed: Noticed,
     layout: Option<Layout>,
     nonce: u32,
+    disbelieved: u32,
     ended: Option<CloseReason>,
 }
 
 impl State {
-    /// A tab that was just opened, and what its browser can do.
-    pub fn new(capabilities: Capabilities) -> Self {
+    /// A tab that was just opened, what its browser can do, and what it knows.
+    pub fn new(capabilities: Capabilities, known: Known) -> Self {
         Self {
             capabilities,
+            agreement: Agreement::new(known),
             now_ms: 0,
             signal: Signal::Never,
             pairing: None,
@@ -114,6 +130,7 @@ impl State {
             noticed: Noticed::default(),
             layout: None,
             nonce: 0,
+            disbelieved: 0,
             ended: None,
         }
     }
@@ -131,6 +148,9 @@ impl State {
             } else {
                 Phase::Asking
             };
+        }
+        if let Some(phase) = self.doubt() {
+            return phase;
         }
         if !self.met && self.signal == Signal::Never {
             return Phase::Opening;
@@ -153,7 +173,24 @@ impl State {
 
     /// Whether the picture may be shown at this moment; while the connection is being mended the last one stays, dimmed.
     pub fn may_see(&self) -> bool {
-        self.ended.is_none() && self.held.has(Right::View)
+        self.is_proven() && self.held.has(Right::View)
+    }
+
+    /// Whether the two ends have spoken with each other since the page was opened.
+    pub const fn has_met(&self) -> bool {
+        self.met
+    }
+
+    /// Whether a message of the host is believed, other than its hello, its proof and its end; what is not is counted.
+    pub fn believes(&mut self) -> bool {
+        let proven = self.is_proven();
+        self.disbelieved = self.disbelieved.saturating_add(u32::from(!proven));
+        proven
+    }
+
+    /// How many messages came before the host had proven itself.
+    pub const fn disbelieved(&self) -> u32 {
+        self.disbelieved
     }
 
     /// The rights that hold, as the host said.
@@ -218,8 +255,12 @@ impl State {
         self.now_ms = self.now_ms.max(now_ms);
         if let Some(peer) = self.peer.as_mut().filter(|_| slept) {
             peer.heard_ms = self.now_ms;
+            peer.awaited_ms = peer.awaited_ms.map(|_| self.now_ms);
         }
         self.take(event, &mut effects);
+        if self.ended.is_none() {
+            self.doubt_too_long(&mut effects);
+        }
         if self.ended.is_none() {
             self.mend(&mut effects);
         }
@@ -262,6 +303,7 @@ impl State {
                 if let Some(peer) = self.current(epoch) {
                     peer.link = Link::Up;
                     peer.heard_ms = now_ms;
+                    peer.awaited_ms = peer.awaited_ms.map(|_| now_ms);
                     peer.restarted_ms = None;
                 }
             }
@@ -272,9 +314,14 @@ impl State {
                 let now_ms = self.now_ms;
                 if let Some(peer) = self.current(epoch).filter(|peer| peer.control_open) {
                     peer.control_open = false;
+                    peer.proven = false;
+                    peer.awaited_ms = None;
                     peer.link = Link::Broken { since_ms: now_ms, failed: true };
                 }
             }
+            Event::Described(epoch, binding) => self.describe(epoch, binding, effects),
+            Event::Shared(share) => self.agree(&share, effects),
+            Event::SecretTyped(secret) => self.learn(secret, effects),
             Event::Heard(message) => self.hear(message, effects),
             Event::AskView => self.ask(Right::View, effects),
             Event::AskControl => self.ask(Right::Control, effects),
@@ -308,6 +355,7 @@ impl State {
         if let Some(pairing) = &mut self.pairing {
             pairing.open = false;
         }
+        self.share(effects);
         // A host whose connection to the server alone broke still holds the peer connection; what runs is left alone.
         if !healthy {
             self.start(effects);
@@ -325,6 +373,10 @@ impl State {
             started_ms: self.now_ms,
             link: Link::New,
             control_open: false,
+            opened_ms: self.now_ms,
+            binding: None,
+            proven: false,
+            awaited_ms: None,
             heard_ms: self.now_ms,
             pinged_ms: self.now_ms,
             restarted_ms: None,
@@ -347,18 +399,21 @@ impl State {
         // Data came through: whatever the connection state lags behind, the link is there.
         peer.link = Link::Up;
         peer.heard_ms = now_ms;
-        self.met = true;
+        peer.opened_ms = now_ms;
         let hello =
             nearhand_protocol::control::Hello { version: Version::CURRENT, capabilities: self.capabilities };
         effects.push(Effect::Tell(ToHost::Hello(hello)));
-        effects.push(Effect::Tell(ToHost::Ask(Rights::only(Right::View))));
-        self.asked = Rights::only(Right::View);
+        self.prove(effects);
     }
 
     fn hear(&mut self, message: ToViewer, effects: &mut Vec<Effect>) {
         let now_ms = self.now_ms;
         let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) else { return };
         peer.heard_ms = now_ms;
+        let introduces = matches!(message, ToViewer::Hello(_) | ToViewer::Prove(_) | ToViewer::End(_));
+        if !introduces && !self.believes() {
+            return;
+        }
         match message {
             ToViewer::Hello(hello) => {
                 if !hello.version.speaks_with(Version::CURRENT) {
@@ -383,6 +438,7 @@ impl State {
             }
             ToViewer::Pong { .. } => {}
             ToViewer::End(reason) => self.end(reason, effects),
+            ToViewer::Prove(proof) => self.verify(&proof, effects),
             ToViewer::InputIgnored(problem) => {
                 effects.push(Effect::Announce(Announcement::InputIgnored(problem)));
             }
@@ -414,7 +470,7 @@ impl State {
     }
 
     fn ping(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) {
+        if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open && peer.proven) {
             peer.pinged_ms = self.now_ms;
             self.nonce = self.nonce.wrapping_add(1);
             effects.push(Effect::Tell(ToHost::Ping { nonce: self.nonce }));

@@ -3,7 +3,9 @@
 use nearhand_protocol::code::Secret;
 use nearhand_protocol::control::SpecialKeys;
 use nearhand_protocol::grant::{Right, Rights};
-use web_sys::{Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, HtmlElement};
+use web_sys::{
+    Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, HtmlElement, HtmlInputElement,
+};
 
 use crate::dom::{self, Missing};
 use crate::geometry::Scale;
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     CopyCode,
     /// The link into the clipboard.
     CopyLink,
+    /// The last three digits were typed.
+    Digits,
     /// A toast has been there long enough.
     ToastOver,
 }
@@ -72,6 +76,11 @@ pub(crate) struct Toolbar {
     status: Element,
     machine: HtmlElement,
     path: HtmlElement,
+    verified: HtmlElement,
+    words: Element,
+    unlock: HtmlElement,
+    secret: HtmlInputElement,
+    secret_error: HtmlElement,
     heading: Element,
     explanation: Element,
     left: HtmlElement,
@@ -105,11 +114,21 @@ impl Toolbar {
         listeners.push(listen::on(&dom::document()?, "fullscreenchange", move |_: DomEvent| {
             to_full_screen(Command::FullScreenChanged);
         }));
+        let (unlock, to_digits): (HtmlElement, _) = (dom::by_id("unlock")?, sink.clone());
+        listeners.push(listen::on(&unlock, "submit", move |event: DomEvent| {
+            event.prevent_default();
+            to_digits(Command::Digits);
+        }));
         Ok(Self {
             body: dom::body()?,
             status: dom::by_id("status")?,
             machine: dom::by_id("machine")?,
             path: dom::by_id("path")?,
+            verified: dom::by_id("verified")?,
+            words: dom::by_id("quality-words")?,
+            unlock,
+            secret: dom::by_id("secret-input")?,
+            secret_error: dom::by_id("secret-error")?,
             heading: dom::by_id("heading")?,
             explanation: dom::by_id("explanation")?,
             left: dom::by_id("time-left")?,
@@ -149,6 +168,13 @@ impl Toolbar {
             if state.is_server_lost() { "lost" } else { "connected" },
         );
 
+        let proven = state.is_proven();
+        dom::set_attribute(&self.body, "data-proof", if proven { "verified" } else { "" });
+        let compared = state.words().map(|words| words.join(" ")).unwrap_or_default();
+        dom::set_attribute(&self.body, "data-words", &compared);
+        dom::set_text(&self.words, if proven { &compared } else { "–" });
+        dom::show(&self.verified, proven);
+
         dom::set_text(&self.status, words::status(phase));
         let picture = matches!(phase, Phase::Viewing | Phase::Controlling);
         let (heading, explanation) = match self.lack {
@@ -166,6 +192,7 @@ impl Toolbar {
         let over = matches!(phase, Phase::Ended(_));
         dom::show(&self.veil, !picture || self.lack.is_some());
         dom::show(&self.code_card, phase == Phase::Waiting);
+        dom::show(&self.unlock, state.lacks_secret() && matches!(phase, Phase::Waiting | Phase::Locked));
         let left = match (phase, state.pairing()) {
             (Phase::Waiting, Some(pairing)) => {
                 Some(words::code_validity(pairing.valid_until_ms.saturating_sub(now_ms)))
@@ -214,6 +241,20 @@ impl Toolbar {
         {
             dom::set_text(&link, &format!("{origin}/#{nameplate}{third}"));
         }
+    }
+
+    /// The last three digits, as they were typed; where they are not three digits, the page says so.
+    pub(crate) fn digits(&self) -> Option<Secret> {
+        let secret = self.secret.value().parse().ok();
+        dom::set_attribute(&self.secret, "aria-invalid", if secret.is_none() { "true" } else { "false" });
+        dom::set_text(&self.secret_error, if secret.is_none() { words::BAD_SECRET } else { "" });
+        dom::show(&self.secret_error, secret.is_none());
+        if secret.is_some() {
+            self.secret.set_value("");
+        } else {
+            let _ = self.secret.focus();
+        }
+        secret
     }
 
     /// The figures of the last second.

@@ -43,6 +43,9 @@ pub const fn status(phase: Phase) -> &'static str {
         Phase::Opening => "Opening the session…",
         Phase::Waiting => "Waiting for the customer",
         Phase::Connecting => "Connecting to the customer…",
+        Phase::Locked => "Digits needed",
+        Phase::Proving => "Checking the connection…",
+        Phase::Stranded => "Can’t go on in this tab",
         Phase::Asking => "The customer is being asked",
         Phase::Declined => "Not allowed to view",
         Phase::Viewing => "Viewing",
@@ -59,6 +62,9 @@ pub const fn heading(phase: Phase) -> &'static str {
         Phase::Opening => "Opening the session",
         Phase::Waiting => "Waiting for the customer",
         Phase::Connecting => "The customer is here",
+        Phase::Locked => "Enter the last three digits of the code",
+        Phase::Proving => "Checking that nobody stands between",
+        Phase::Stranded => "This session belongs to another tab",
         Phase::Asking => "Waiting for the customer’s yes",
         Phase::Declined => "The customer does not share the screen",
         Phase::Viewing | Phase::Controlling => "",
@@ -74,6 +80,15 @@ pub const fn explanation(phase: Phase) -> &'static str {
         Phase::Opening => "One moment.",
         Phase::Waiting => "Read these nine digits to the customer, or send the link.",
         Phase::Connecting => "A direct, encrypted connection to their computer is being made.",
+        Phase::Locked => {
+            "This tab does not know them, and they prove that nobody stands between you and the customer. \
+             There is one try: three wrong digits end the session."
+        }
+        Phase::Proving => "The two ends prove to each other that they know the same code.",
+        Phase::Stranded => {
+            "The customer’s program already agreed on a key with the tab in which this session began. \
+             Reload that tab to go on there, or end this session and start a new one."
+        }
         Phase::Asking => {
             "A question is on their screen: may you see it? You can write to them in the meantime, in the chat."
         }
@@ -119,6 +134,11 @@ pub const fn ended(reason: CloseReason) -> (&'static str, &'static str) {
         }
         CloseReason::TooSlow => ("This connection is too slow", "Open this page again on a better line."),
         CloseReason::TooLong => ("The session reached its longest duration", ANEW),
+        CloseReason::NotProven => (
+            "The connection could not be verified",
+            "The code was wrong, or somebody tried to stand between you and the customer. Nothing was shown. \
+             Start a new session at your desk and give the customer the new code.",
+        ),
         CloseReason::ServerShutdown => ("The server was stopped", "Open this page again when it is back."),
         CloseReason::ServerError => {
             ("The server failed", "Open this page again. The operator finds the reason in the server’s log.")
@@ -175,6 +195,9 @@ pub const fn control_button(held: bool, asked: bool) -> &'static str {
         (false, false) => "Request control",
     }
 }
+
+/// What is wrong with the last three digits, as they were typed.
+pub const BAD_SECRET: &str = "Type exactly three digits: the last group of the code.";
 
 /// How the bytes travel.
 pub const fn path(path: Path) -> (&'static str, &'static str) {

@@ -47,8 +47,19 @@ impl App {
             }
             Command::CopyCode => self.copy(&["code-1", "code-2", "code-3"], "The code is in your clipboard."),
             Command::CopyLink => self.copy(&["link"], "The link is in your clipboard."),
+            Command::Digits => self.digits(),
             Command::ToastOver => self.toolbar.toast_over(),
         }
+    }
+
+    /// The last three digits were typed. They are kept in this tab, and no message carries them.
+    pub(super) fn digits(&mut self) {
+        let Some(secret) = self.toolbar.digits() else { return };
+        self.memory.set("secret", &secret.expose());
+        if let Some(pairing) = self.state.pairing() {
+            Toolbar::show_code(&pairing.nameplate.to_string(), Some(secret));
+        }
+        self.advance(Event::SecretTyped(secret));
     }
 
     pub(super) fn toggle_panel(&mut self) {
@@ -81,7 +92,7 @@ impl App {
     }
 
     pub(super) fn file(&mut self, event: files::Event) {
-        let peer = self.peer.as_ref();
+        let peer = self.peer.as_ref().filter(|_| self.state.is_proven());
         match event {
             files::Event::Chosen(files) => {
                 for file in files {

@@ -12,8 +12,8 @@ const POINTER_BUSY: usize = 256;
 
 impl App {
     pub(super) fn input(&self, event: &InputEvent) {
-        // Letting go is allowed to everybody, at any time.
-        if (self.state.may_control() || *event == InputEvent::ReleaseAll)
+        // Letting go needs no right.
+        if (self.state.may_control() || (*event == InputEvent::ReleaseAll && self.state.is_proven()))
             && let (Some(peer), Ok(bytes)) = (&self.peer, wire::encode(event))
         {
             let _ = peer.send(Channel::Input, &bytes);

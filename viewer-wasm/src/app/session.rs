@@ -12,6 +12,7 @@ use nearhand_protocol::wire;
 
 use super::{App, Input, now_ms};
 use crate::dom;
+use crate::kept;
 use crate::rtc::{self, Peer};
 use crate::signal::{Report, Wire};
 use crate::state::{Announcement, Effect, Event, Phase, may_live_on};
@@ -34,6 +35,14 @@ impl App {
                     peer.restart_ice();
                 }
             }
+            Effect::KeepSeed { code, ref seed } => kept::keep_seed(&self.memory, code, seed),
+            Effect::Share(share) => self.server.send(&ViewerToServer::Share { share }),
+            Effect::KeepKey => {
+                if let Some(key) = self.state.key() {
+                    kept::keep_key(&self.memory, key);
+                }
+            }
+            Effect::Proven => self.proven(),
             Effect::Tell(message) => self.tell(message),
             Effect::TellServerEnd => self.server.send(&ViewerToServer::End),
             Effect::ReleaseInput => self.release(),
@@ -52,6 +61,7 @@ impl App {
         self.toolbar.show_path(None);
         // The old one first: two at once would share what the network gives.
         self.peer = None;
+        self.unproven = None;
         let sink = self.handle.sink(move |event| Input::Rtc(epoch, event));
         self.peer = Peer::offer(epoch, &self.ice_servers, sink).ok();
     }
@@ -62,9 +72,10 @@ impl App {
         // What was said just now still goes out: closing sends it first.
         self.server.close();
         self.peer = None;
+        self.unproven = None;
         self.sampling = None;
         if !matches!(self.state.phase(), Phase::Ended(reason) if may_live_on(reason)) {
-            for what in ["resume", "secret", "chat", "offers"] {
+            for what in ["resume", "secret", "seed", "key", "chat", "offers"] {
                 self.memory.forget(what);
             }
         }
@@ -75,6 +86,14 @@ impl App {
         {
             document.exit_fullscreen();
         }
+    }
+
+    /// The host is who it should be: its picture is taken, and what was written in the meantime goes out.
+    pub(super) fn proven(&mut self) {
+        if let Some(stream) = self.unproven.take() {
+            self.screen.play(&stream);
+        }
+        self.say_waiting();
     }
 
     pub(super) fn announce(&mut self, announcement: Announcement) {
@@ -111,6 +130,7 @@ impl App {
             }
             ServerToViewer::HostArrived { host } => self.advance(Event::HostArrived(host)),
             ServerToViewer::HostDropped { grace_s } => self.advance(Event::HostDropped { grace_s }),
+            ServerToViewer::Share { share } => self.advance(Event::Shared(share)),
             ServerToViewer::Negotiate(message) => {
                 if let Some(peer) = &mut self.peer {
                     peer.receive(message);
@@ -131,18 +151,18 @@ impl App {
             rtc::Event::Up => self.advance(Event::LinkUp(epoch)),
             rtc::Event::Broken => self.advance(Event::LinkBroken(epoch)),
             rtc::Event::Failed => self.advance(Event::LinkFailed(epoch)),
-            rtc::Event::Picture(stream) => self.screen.play(&stream),
+            rtc::Event::Described(binding) => self.advance(Event::Described(epoch, binding)),
+            rtc::Event::Picture(stream) if self.state.is_proven() => self.screen.play(&stream),
+            rtc::Event::Picture(stream) => self.unproven = Some(stream),
             rtc::Event::Opened(Channel::Control) => self.advance(Event::ControlOpen(epoch)),
             rtc::Event::Closed(Channel::Control) => self.advance(Event::ControlClosed(epoch)),
-            rtc::Event::Opened(Channel::Chat) => {
-                for message in self.chat.waiting() {
-                    self.say(&message);
-                }
-            }
+            rtc::Event::Opened(Channel::Chat) => self.say_waiting(),
             rtc::Event::Closed(Channel::Files | Channel::FileData) => self.files.interrupted(),
             rtc::Event::Opened(_) | rtc::Event::Closed(_) => return,
             rtc::Event::Room(Channel::Pointer) => return self.move_pointer(),
-            rtc::Event::Room(_) => return self.files.pump(self.peer.as_ref()),
+            rtc::Event::Room(_) => {
+                return self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
+            }
             rtc::Event::Message(channel, bytes) => {
                 if self.message(channel, &bytes).is_err() {
                     self.malformed = self.malformed.saturating_add(1);
@@ -157,6 +177,9 @@ impl App {
 
     /// A message of the host. What can't be understood is counted and otherwise ignored.
     pub(super) fn message(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), wire::WireError> {
+        if channel != Channel::Control && !self.state.believes() {
+            return Ok(());
+        }
         match channel {
             Channel::Control => {
                 let message: ToViewer = wire::decode(bytes)?;
@@ -189,6 +212,12 @@ impl App {
         Ok(())
     }
 
+    fn say_waiting(&self) {
+        for message in self.chat.waiting() {
+            self.say(&message);
+        }
+    }
+
     pub(super) fn tell(&self, message: ToHost) {
         if let (Some(peer), Ok(bytes)) = (&self.peer, wire::encode(&message)) {
             // A full control channel belongs to a dead link, which is noticed by its silence.
@@ -197,7 +226,9 @@ impl App {
     }
 
     pub(super) fn say(&self, message: &ChatMessage) {
-        if let (Some(peer), Ok(bytes)) = (&self.peer, wire::encode(message)) {
+        if self.state.is_proven()
+            && let (Some(peer), Ok(bytes)) = (&self.peer, wire::encode(message))
+        {
             // What does not go out waits in the conversation until the channel is there again.
             let _ = peer.send(Channel::Chat, &bytes);
         }

@@ -1,12 +1,16 @@
 //! What can happen to a session, and what follows from it.
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::code::Nameplate;
+use nearhand_protocol::code::{Code, Nameplate, Secret};
 use nearhand_protocol::control::{InputProblem, Notice, ToHost, ToViewer};
 use nearhand_protocol::grant::Right;
 use nearhand_protocol::id::Epoch;
+use nearhand_protocol::machine::handshake::Binding;
+use nearhand_protocol::proof::Share;
 use nearhand_protocol::signal::HostInfo;
 use nearhand_protocol::version::Version;
+
+use super::Seed;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -45,6 +49,13 @@ pub enum Event {
     ControlOpen(Epoch),
     /// Its control channel is closed.
     ControlClosed(Epoch),
+    /// Both of its descriptions hold, for the first time or again; without a binding where they do not name exactly one
+    /// certificate each.
+    Described(Epoch, Option<Binding>),
+    /// The host's share has come, by way of the server.
+    Shared(Share),
+    /// The technician typed the part of the code that the server does not know.
+    SecretTyped(Secret),
     /// The host said something on the control channel.
     Heard(ToViewer),
     /// The technician asks to see the screen (again).
@@ -66,6 +77,19 @@ pub enum Effect {
     StartPeer(Epoch),
     /// Offer again, with new ICE credentials.
     RestartIce,
+    /// Keep this in the tab until there is a key: a reload in between must come to the same share.
+    KeepSeed {
+        /// Of which code the share is.
+        code: Code,
+        /// What it was made of.
+        seed: Seed,
+    },
+    /// Send this end's share, by way of the server.
+    Share(Share),
+    /// Keep [`super::State::key`] in the tab, and the seed no longer.
+    KeepKey,
+    /// The host has proven itself on this peer connection: what waited for that may go out, and its picture be taken.
+    Proven,
     /// Say this on the control channel.
     Tell(ToHost),
     /// Tell the server that the technician ended the session.

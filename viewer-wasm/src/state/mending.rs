@@ -37,7 +37,7 @@ impl State {
                 None => false,
             },
             // The packets flow, they say, and yet nobody answers.
-            Link::Up if peer.control_open => match peer.restarted_ms {
+            Link::Up if peer.control_open && peer.proven => match peer.restarted_ms {
                 _ if now_ms - peer.heard_ms < silent_ms => {
                     peer.restarted_ms = None;
                     false
@@ -49,6 +49,9 @@ impl State {
                     false
                 }
             },
+            // Nothing is asked of a host that has not proven itself, so its silence means nothing; how long it may take to
+            // prove itself is not decided here.
+            Link::Up if peer.control_open => false,
             Link::New | Link::Up => age_ms >= CONNECT_MS,
         };
         if anew {
@@ -58,7 +61,10 @@ impl State {
 
     pub(super) fn is_healthy(&self) -> bool {
         self.peer.is_some_and(|peer| {
-            peer.control_open && peer.link == Link::Up && self.now_ms - peer.heard_ms < self.silent_ms()
+            peer.control_open
+                && peer.proven
+                && peer.link == Link::Up
+                && self.now_ms - peer.heard_ms < self.silent_ms()
         })
     }
 

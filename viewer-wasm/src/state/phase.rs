@@ -11,6 +11,12 @@ pub enum Phase {
     Waiting,
     /// The customer's program is there; the peer connection is being made.
     Connecting,
+    /// The last three digits are not known in this tab, and without them nobody can be trusted.
+    Locked,
+    /// The connection is there; the two ends prove to each other who they are.
+    Proving,
+    /// The host does not answer this tab’s share: another tab began the session and has the key.
+    Stranded,
     /// The customer is being asked.
     Asking,
     /// The customer said no, or took the right to see back.
@@ -34,6 +40,9 @@ impl Phase {
             Self::Opening => "opening",
             Self::Waiting => "waiting",
             Self::Connecting => "connecting",
+            Self::Locked => "locked",
+            Self::Proving => "proving",
+            Self::Stranded => "stranded",
             Self::Asking => "asking",
             Self::Declined => "declined",
             Self::Viewing => "viewing",

@@ -1,6 +1,10 @@
 //! Tables of the ordinary ways through a session, and the properties that hold on every other way.
 
+use nearhand_protocol::code::Secret;
 use nearhand_protocol::control::Hello;
+use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::machine::handshake::{Exchange, Fingerprint, Key};
+use nearhand_protocol::proof::Share;
 use proptest::prelude::*;
 
 use super::*;
@@ -21,18 +25,55 @@ fn welcome(host: bool, epoch: u32) -> Event {
     }
 }
 
+/// A tab that has the session's key already, as after a reload.
+fn tab() -> State {
+    State::new(Capabilities::NONE, Known { key: Some(key(Seat::Viewer)), ..stranger() })
+}
+
+/// What a tab knows that knows nothing.
+fn stranger() -> Known {
+    Known { session: session(), secret: None, key: None, begun: None, fresh: Seed([1; 64]) }
+}
+
+fn session() -> SessionId {
+    "6ba7b8109dad41d180b400c04fd430c8".parse().unwrap()
+}
+
+fn key(seat: Seat) -> Key {
+    Key::restore([9; 32], session(), seat)
+}
+
+fn binding(epoch: u32) -> Binding {
+    Binding { epoch: Epoch(epoch), host: Fingerprint([3; 32]), viewer: Fingerprint([4; 32]) }
+}
+
+fn described(epoch: u32) -> Event {
+    Event::Described(Epoch(epoch), Some(binding(epoch)))
+}
+
+/// The proof of a host that knows the code and has this very connection.
+fn proof(epoch: u32) -> Event {
+    Event::Heard(ToViewer::Prove(key(Seat::Host).prove(&binding(epoch))))
+}
+
+fn our_proof(epoch: u32) -> Effect {
+    tell(ToHost::Prove(key(Seat::Viewer).prove(&binding(epoch))))
+}
+
 fn rights(held: Rights, asked: Rights) -> Event {
     Event::Heard(ToViewer::Rights { held, asked })
 }
 
 /// A session in which the customer lets the technician see and act; the clock stands at 1000.
 fn controlling() -> State {
-    let mut state = State::new(Capabilities::NONE);
+    let mut state = tab();
     for event in [
         welcome(false, 7),
         Event::HostArrived(HostInfo::default()),
+        described(7),
         Event::LinkUp(Epoch(7)),
         Event::ControlOpen(Epoch(7)),
+        proof(7),
         rights(both(), Rights::NONE),
     ] {
         state.handle(1000, event);
@@ -47,19 +88,22 @@ fn tell(message: ToHost) -> Effect {
 
 #[test]
 fn from_the_code_to_control() {
-    let mut state = State::new(Capabilities::H264_TRACK);
+    let known = Known { key: Some(key(Seat::Viewer)), ..stranger() };
+    let mut state = State::new(Capabilities::H264_TRACK, known);
     assert_eq!(state.phase(), Phase::Opening);
     assert_eq!(state.handle(0, welcome(false, 7)), []);
     assert_eq!(state.phase(), Phase::Waiting);
     assert_eq!(state.handle(1, Event::HostArrived(HostInfo::default())), [Effect::StartPeer(Epoch(7))]);
     assert_eq!(state.phase(), Phase::Connecting);
     assert!(!state.pairing().unwrap().open);
+    assert_eq!(state.handle(2, described(7)), []);
     state.handle(2, Event::LinkUp(Epoch(7)));
     let hello = Hello { version: Version::CURRENT, capabilities: Capabilities::H264_TRACK };
-    assert_eq!(
-        state.handle(3, Event::ControlOpen(Epoch(7))),
-        [tell(ToHost::Hello(hello)), tell(ToHost::Ask(VIEW))]
-    );
+    assert_eq!(state.handle(3, Event::ControlOpen(Epoch(7))), [tell(ToHost::Hello(hello)), our_proof(7)]);
+    assert_eq!(state.phase(), Phase::Proving);
+    assert_eq!(state.words(), None);
+    assert_eq!(state.handle(3, proof(7)), [Effect::Proven, tell(ToHost::Ask(VIEW))]);
+    assert_eq!(state.words(), Some(key(Seat::Host).words()));
     assert_eq!(state.phase(), Phase::Asking);
     assert!(!state.may_see());
     state.handle(4, rights(VIEW, Rights::NONE));
@@ -75,9 +119,10 @@ fn from_the_code_to_control() {
 
 #[test]
 fn a_no_is_said_and_can_be_asked_again() {
-    let mut state = State::new(Capabilities::NONE);
-    state.handle(0, welcome(true, 1));
-    state.handle(0, Event::ControlOpen(Epoch(1)));
+    let mut state = tab();
+    for event in [welcome(true, 1), described(1), Event::ControlOpen(Epoch(1)), proof(1)] {
+        state.handle(0, event);
+    }
     let refused = [Effect::Announce(Announcement::Refused(Right::View))];
     assert_eq!(state.handle(1, Event::Heard(ToViewer::Refused(Right::View))), refused);
     assert_eq!(state.phase(), Phase::Declined);
@@ -161,7 +206,7 @@ fn a_sleeping_tab_does_not_blame_the_host() {
 
 #[test]
 fn a_connection_that_never_comes_up_is_replaced() {
-    let mut state = State::new(Capabilities::NONE);
+    let mut state = tab();
     state.handle(0, welcome(true, 3));
     for now_ms in (0..CONNECT_MS).step_by(500) {
         assert_eq!(state.handle(now_ms, Event::Tick), []);
@@ -195,8 +240,252 @@ fn another_version_ends_it() {
     assert_eq!(state.phase(), Phase::Ended(CloseReason::VersionMismatch));
 }
 
-fn event(kind: u8, value: u32) -> Event {
-    let epoch = Epoch(value % 6);
+/// A host that knows the code, as far as the key: its share, and its key.
+fn agree(code: &str, share: Share) -> (Share, Key) {
+    let (exchange, own) = Exchange::begin(Seat::Host, session(), code.parse().unwrap(), [2; 64]);
+    (own, exchange.finish(&share).unwrap())
+}
+
+fn shares(effects: &[Effect]) -> Vec<Share> {
+    effects
+        .iter()
+        .filter_map(|effect| if let Effect::Share(share) = effect { Some(*share) } else { None })
+        .collect()
+}
+
+fn knowing(secret: &str) -> Known {
+    Known { secret: Some(secret.parse().unwrap()), ..stranger() }
+}
+
+#[test]
+fn the_code_becomes_a_key_and_the_key_a_proof() {
+    let mut state = State::new(Capabilities::NONE, knowing("705"));
+    assert_eq!(state.handle(0, welcome(false, 7)), [], "nobody is there to agree with");
+    let effects = state.handle(0, Event::HostArrived(HostInfo::default()));
+    let [Effect::KeepSeed { .. }, Effect::Share(share), Effect::StartPeer(Epoch(7))] = effects[..] else {
+        panic!("{effects:?}")
+    };
+    for event in [described(7), Event::LinkUp(Epoch(7)), Event::ControlOpen(Epoch(7))] {
+        assert!(
+            !state.handle(0, event).iter().any(|effect| matches!(effect, Effect::Tell(ToHost::Prove(_))))
+        );
+    }
+    let (theirs, host) = agree("482913705", share);
+    let effects = state.handle(0, Event::Shared(theirs));
+    let [Effect::KeepKey, Effect::Tell(ToHost::Prove(ours))] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(host.verify(&binding(7), &ours), Ok(()));
+    state.handle(0, Event::Heard(ToViewer::Prove(host.prove(&binding(7)))));
+    assert_eq!(state.phase(), Phase::Asking);
+    assert_eq!(state.handle(1, Event::Shared(theirs)), [], "one exchange");
+    assert_eq!(shares(&state.handle(1, Event::HostArrived(HostInfo::default()))), []);
+}
+
+#[test]
+fn another_code_leads_to_another_key_and_to_the_end() {
+    let mut state = State::new(Capabilities::NONE, knowing("705"));
+    let share = shares(&state.handle(0, welcome(true, 7)))[0];
+    let (theirs, guesser) = agree("482913706", share);
+    for event in [described(7), Event::ControlOpen(Epoch(7)), Event::Shared(theirs)] {
+        state.handle(0, event);
+    }
+    state.handle(0, Event::Heard(ToViewer::Prove(guesser.prove(&binding(7)))));
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven));
+}
+
+#[test]
+fn there_is_one_share_for_a_tab_whatever_the_server_says() {
+    let mut state = State::new(Capabilities::NONE, knowing("705"));
+    let effects = state.handle(0, welcome(true, 7));
+    let first = shares(&effects);
+    let Some(Effect::KeepSeed { code, seed }) = effects.first().cloned() else { panic!("{effects:?}") };
+    assert_eq!(shares(&state.handle(1, Event::HostArrived(HostInfo::default()))), first);
+    let mut other = welcome(true, 9);
+    if let Event::Welcomed { nameplate, .. } = &mut other {
+        *nameplate = Nameplate::from_number(1).unwrap();
+    }
+    assert_eq!(shares(&state.handle(2, other.clone())), first, "another code would give this one away");
+    // The page is reloaded.
+    let known = || Known { begun: Some((code, seed.clone())), fresh: Seed([7; 64]), ..knowing("705") };
+    let mut state = State::new(Capabilities::NONE, known());
+    assert_eq!(shares(&state.handle(0, welcome(true, 9))), first);
+    let mut state = State::new(Capabilities::NONE, known());
+    let afresh = state.handle(0, other);
+    assert!(matches!(&afresh[0], Effect::KeepSeed { seed, .. } if *seed == Seed([7; 64])), "{afresh:?}");
+}
+
+#[test]
+fn a_tab_without_the_digits_says_so_and_takes_them_once() {
+    let mut state = State::new(Capabilities::NONE, stranger());
+    state.handle(0, welcome(false, 7));
+    assert_eq!((state.phase(), state.lacks_secret()), (Phase::Waiting, true));
+    state.handle(0, Event::HostArrived(HostInfo::default()));
+    for event in [described(7), Event::ControlOpen(Epoch(7))] {
+        state.handle(0, event);
+        assert_eq!(state.phase(), Phase::Locked);
+    }
+    assert_eq!(shares(&state.handle(0, Event::SecretTyped("705".parse().unwrap()))).len(), 1);
+    assert_eq!(state.phase(), Phase::Proving);
+    assert_eq!(state.handle(0, Event::SecretTyped("706".parse().unwrap())), []);
+}
+
+#[test]
+fn a_tab_that_came_too_late_for_the_exchange_says_so() {
+    let mut state = State::new(Capabilities::NONE, knowing("705"));
+    let share = shares(&state.handle(0, welcome(true, 7)))[0];
+    state.handle(0, described(7));
+    state.handle(500, Event::ControlOpen(Epoch(7)));
+    for now_ms in (1000..500 + PROVE_MS).step_by(500) {
+        assert_eq!(state.handle(now_ms, Event::Tick), []);
+        assert_eq!(state.phase(), Phase::Proving);
+    }
+    assert_eq!(state.handle(500 + PROVE_MS, Event::Tick), []);
+    assert_eq!(state.phase(), Phase::Stranded);
+    state.handle(20_000, Event::Shared(agree("482913705", share).0));
+    assert_eq!(state.phase(), Phase::Proving, "better late than never");
+}
+
+#[test]
+fn before_the_proof_nothing_is_believed_and_nothing_said() {
+    let layout = Layout { width: 64, height: 48, monitors: Vec::new() };
+    for event in [
+        rights(both(), Rights::NONE),
+        Event::Heard(ToViewer::Refused(Right::View)),
+        Event::Heard(ToViewer::Layout(layout)),
+        Event::Heard(ToViewer::Notice(Notice::Headless)),
+        Event::Heard(ToViewer::Pong { nonce: 1 }),
+        Event::Heard(ToViewer::InputIgnored(nearhand_protocol::control::InputProblem::Failed)),
+        Event::AskView,
+        Event::AskControl,
+        Event::GiveBackControl,
+        Event::HostDropped { grace_s: 60 },
+        Event::Tick,
+    ] {
+        let mut state = tab();
+        for event in [welcome(true, 7), described(7), Event::ControlOpen(Epoch(7))] {
+            state.handle(0, event);
+        }
+        let heard = matches!(event, Event::Heard(_));
+        assert_eq!(state.handle(PING_MS, event.clone()), [], "{event:?}");
+        assert_eq!(state.disbelieved(), u32::from(heard), "{event:?}");
+        assert!(!state.may_see() && !state.is_headless() && state.layout().is_none());
+        assert_eq!(state.phase(), Phase::Proving, "{event:?}");
+        state.handle(PING_MS, proof(7));
+        assert!(!state.may_see(), "nor is it remembered for later: {event:?}");
+    }
+}
+
+#[test]
+fn a_proof_for_something_else_ends_it() {
+    let host = key(Seat::Host);
+    let stolen = Binding { viewer: Fingerprint([5; 32]), ..binding(7) };
+    for (proof, what) in [
+        (host.prove(&stolen), "somebody stands between"),
+        (host.prove(&Binding { host: Fingerprint([5; 32]), ..binding(7) }), "or there"),
+        (host.prove(&binding(6)), "an earlier connection's"),
+        (key(Seat::Viewer).prove(&binding(7)), "our own"),
+        (Key::restore([8; 32], session(), Seat::Host).prove(&binding(7)), "another code's"),
+    ] {
+        let mut state = tab();
+        for event in [welcome(true, 7), described(7), Event::ControlOpen(Epoch(7))] {
+            state.handle(0, event);
+        }
+        let effects = state.handle(1, Event::Heard(ToViewer::Prove(proof)));
+        assert_eq!(effects, [tell(ToHost::End), Effect::TellServerEnd, Effect::Close], "{what}");
+        assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven), "{what}");
+        // And while the session runs it is no better.
+        let mut state = controlling();
+        let effects = state.handle(1001, Event::Heard(ToViewer::Prove(proof)));
+        assert!(effects.contains(&Effect::Close) && effects.contains(&Effect::Darken), "{what}");
+    }
+}
+
+#[test]
+fn descriptions_without_a_certificate_and_shares_that_are_none_end_it() {
+    let mut state = tab();
+    state.handle(0, welcome(true, 7));
+    state.handle(0, Event::Described(Epoch(7), None));
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven));
+    let mut state = State::new(Capabilities::NONE, knowing("705"));
+    let own = shares(&state.handle(0, welcome(true, 7)))[0];
+    state.handle(0, Event::Shared(own));
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven), "reflected");
+}
+
+#[test]
+fn a_host_that_does_not_answer_a_proof_can_not() {
+    let begin = || {
+        let mut state = tab();
+        for event in [welcome(true, 7), described(7), Event::LinkUp(Epoch(7)), Event::ControlOpen(Epoch(7))] {
+            state.handle(0, event);
+        }
+        state
+    };
+    let wait = |state: &mut State, from_ms: u64| {
+        for now_ms in (from_ms..from_ms + PROVE_MS).step_by(500) {
+            state.handle(now_ms, Event::Tick);
+            assert!(!matches!(state.phase(), Phase::Ended(_)), "{now_ms}");
+        }
+        state.handle(from_ms + PROVE_MS, Event::Tick)
+    };
+    let mut state = begin();
+    assert_eq!(wait(&mut state, 0), [tell(ToHost::End), Effect::TellServerEnd, Effect::Close]);
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven));
+    // It is gone, and not unable.
+    let mut state = begin();
+    state.handle(0, Event::HostDropped { grace_s: 60 });
+    assert_eq!(wait(&mut state, 0), []);
+    // The packets do not arrive: the connection is mended.
+    let mut state = begin();
+    state.handle(0, Event::LinkBroken(Epoch(7)));
+    wait(&mut state, 0);
+    assert!(!matches!(state.phase(), Phase::Ended(_)));
+    // The lid was closed.
+    let mut state = begin();
+    assert_eq!(state.handle(600_000, Event::Tick), []);
+    assert_eq!(state.phase(), Phase::Proving);
+}
+
+#[test]
+fn a_renegotiated_connection_is_proven_again() {
+    let mut state = controlling();
+    assert_eq!(state.handle(1001, described(7)), [our_proof(7)]);
+    assert_eq!(state.phase(), Phase::Controlling, "the certificates are those that were proven");
+    assert_eq!(state.handle(1002, proof(7)), []);
+    // Nobody answers the second time.
+    state.handle(1500, described(7));
+    for now_ms in (2000..1500 + PROVE_MS).step_by(500) {
+        state.handle(now_ms, Event::Heard(ToViewer::Pong { nonce: 1 }));
+        assert_eq!(state.phase(), Phase::Controlling);
+    }
+    state.handle(1500 + PROVE_MS, Event::Heard(ToViewer::Pong { nonce: 1 }));
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven));
+    // Somebody else answers.
+    let mut state = controlling();
+    let other = Binding { host: Fingerprint([5; 32]), ..binding(7) };
+    let effects = state.handle(1001, Event::Described(Epoch(7), Some(other)));
+    assert!(effects.contains(&Effect::Close) && effects.contains(&Effect::Darken));
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::NotProven));
+}
+
+#[test]
+fn a_new_connection_starts_unproven() {
+    let mut state = controlling();
+    state.handle(1001, Event::LinkFailed(Epoch(7)));
+    state.handle(1001 + RESTART_MS, Event::Tick);
+    assert_eq!(state.epoch(), Some(Epoch(8)));
+    assert_eq!(state.handle(6100, described(8)), []);
+    state.handle(6100, Event::ControlOpen(Epoch(8)));
+    state.handle(6100, rights(both(), Rights::NONE));
+    assert_eq!(state.phase(), Phase::Proving);
+    assert!(!state.may_see() && state.words().is_none());
+    state.handle(6200, proof(8));
+    state.handle(6200, rights(both(), Rights::NONE));
+    assert_eq!(state.phase(), Phase::Controlling);
+}
+
+/// One of the things that happen, mostly to the peer connection that is current: else few ways would lead far.
+fn event(kind: u8, value: u32, current: Option<Epoch>) -> Event {
+    let epoch = current.filter(|_| !value.is_multiple_of(16)).unwrap_or(Epoch(value % 6));
     match kind {
         0 => welcome(value.is_multiple_of(2), value % 5),
         1 => Event::HostArrived(HostInfo::default()),
@@ -214,32 +503,52 @@ fn event(kind: u8, value: u32) -> Event {
         13 => Event::AskControl,
         14 => Event::GiveBackControl,
         15 if value.is_multiple_of(16) => Event::End,
-        16 if value.is_multiple_of(16) => Event::SignalEnded(CloseReason::ALL[value as usize % 18]),
+        16 if value.is_multiple_of(16) => {
+            Event::SignalEnded(CloseReason::ALL[value as usize % CloseReason::ALL.len()])
+        }
         17 if value.is_multiple_of(16) => Event::Heard(ToViewer::End(CloseReason::CustomerEnded)),
         18 => Event::Heard(ToViewer::Notice(Notice::ScreenUnavailable)),
+        // What a host that knows the code does is likelier than what one does that does not: most ways lead further.
+        19..=21 => described(epoch.0),
+        22..=24 => proof(epoch.0),
+        25 if value.is_multiple_of(8) => {
+            Event::Heard(ToViewer::Prove(key(Seat::Viewer).prove(&binding(epoch.0))))
+        }
+        26 if value.is_multiple_of(16) => Event::Described(epoch, None),
+        27 if value.is_multiple_of(4) => {
+            Event::Described(epoch, Some(Binding { host: Fingerprint([5; 32]), ..binding(epoch.0) }))
+        }
+        28 => Event::SecretTyped(Secret::from_random(value.into())),
+        29 if value.is_multiple_of(4) => Event::Shared(Share::from_bytes([value as u8; 33])),
         _ => Event::Tick,
     }
 }
 
 proptest! {
     /// Whatever happens in whatever order: no panic; epochs rise; nobody acts without the right that the host of this
-    /// very connection gave; who stops being allowed lets go; and after the end nothing happens.
+    /// very connection gave; before it proved itself nothing of it is shown, and nothing said to it; who stops being allowed lets go; and after the end nothing happens.
     #[test]
-    fn any_order_is_survived(steps in prop::collection::vec((0..22_u8, any::<u32>(), 0..3000_u64), 0..200)) {
-        let mut state = State::new(Capabilities::NONE);
+    fn any_order_is_survived(steps in prop::collection::vec((0..34_u8, any::<u32>(), 0..1500_u64), 0..200), has_key in prop::bool::weighted(0.8)) {
+        let mut state = if has_key { tab() } else { State::new(Capabilities::NONE, stranger()) };
         let mut now_ms = 0;
         let mut highest = None;
         // What the host of the current connection said last.
         let mut said = Rights::NONE;
         let mut open = false;
+        let mut proved = false;
         for (kind, value, passed_ms) in steps {
             now_ms += passed_ms;
-            let event = event(kind, value);
+            let event = event(kind, value, state.epoch());
             let (controlled, over) = (state.may_control(), matches!(state.phase(), Phase::Ended(_)));
+            let before = state.is_proven();
             match &event {
+                Event::Heard(ToViewer::Prove(proof)) if open => {
+                    let right = state.epoch().map(|epoch| key(Seat::Host).prove(&binding(epoch.0)));
+                    proved |= has_key && right == Some(*proof);
+                }
                 Event::ControlOpen(epoch) if state.epoch() == Some(*epoch) => open = true,
                 Event::ControlClosed(epoch) if state.epoch() == Some(*epoch) => open = false,
-                Event::Heard(ToViewer::Rights { held, .. }) if open => said = *held,
+                Event::Heard(ToViewer::Rights { held, .. }) if open && before => said = *held,
                 _ => {}
             }
             let effects = state.handle(now_ms, event);
@@ -252,6 +561,11 @@ proptest! {
                     highest = Some(*epoch);
                     said = Rights::NONE;
                     open = false;
+                    proved = false;
+                }
+                let introduces = matches!(effect, Effect::Tell(ToHost::Hello(_) | ToHost::Prove(_) | ToHost::End));
+                if !introduces && matches!(effect, Effect::Tell(_) | Effect::Announce(_) | Effect::Proven) {
+                    prop_assert!(before || state.is_proven(), "{effect:?}");
                 }
             }
             if state.may_control() {
@@ -260,8 +574,11 @@ proptest! {
             if controlled && !state.may_control() {
                 prop_assert!(effects.contains(&Effect::ReleaseInput));
             }
+            if state.is_proven() {
+                prop_assert!(open && proved);
+            }
             if state.may_see() {
-                prop_assert!(said.has(Right::View));
+                prop_assert!(proved && said.has(Right::View));
             }
         }
     }

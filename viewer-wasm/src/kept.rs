@@ -1,0 +1,69 @@
+//! What this tab keeps of the key exchange, so that a reload neither asks for the code again nor begins a second one.
+
+use data_encoding::HEXLOWER;
+use js_sys::{Array, Uint8Array};
+use nearhand_protocol::code::Code;
+use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::machine::handshake::{Key, SEED_LEN};
+
+use crate::dom::{self, Missing};
+use crate::signal::Memory;
+use crate::state::{Known, Seed};
+
+/// What is known when the page is opened.
+pub(crate) fn known(session: SessionId) -> Result<Known, Missing> {
+    let memory = Memory::of(session);
+    let key = memory.get("key").and_then(|text| bytes(&text));
+    Ok(Known {
+        session,
+        secret: memory.secret(),
+        key: key.map(|secret| Key::restore(secret, session, Seat::Viewer)),
+        begun: memory.get("seed").and_then(|text| begun(&text)),
+        fresh: fresh()?,
+    })
+}
+
+/// An exchange begins.
+pub(crate) fn keep_seed(memory: &Memory, code: Code, seed: &Seed) {
+    memory.set("seed", &format!("{}/{}", code.expose(), HEXLOWER.encode(&seed.0)));
+}
+
+/// It led to a key.
+pub(crate) fn keep_key(memory: &Memory, key: &Key) {
+    memory.set("key", &HEXLOWER.encode(&key.expose()));
+    memory.forget("seed");
+}
+
+fn begun(text: &str) -> Option<(Code, Seed)> {
+    let (code, seed) = text.split_once('/')?;
+    Some((code.parse().ok()?, Seed(bytes(seed)?)))
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+fn fresh() -> Result<Seed, Missing> {
+    let missing = || Missing::new("a source of random numbers");
+    let place = Uint8Array::new_with_length(SEED_LEN as u32);
+    let crypto = dom::global("crypto").ok_or_else(missing)?;
+    dom::call(&crypto, "getRandomValues", &Array::of1(&place)).ok_or_else(missing)?;
+    let mut seed = [0; SEED_LEN];
+    place.copy_to(&mut seed);
+    Ok(Seed(seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_is_taken_up_with_the_code_it_began_with() {
+        let text = format!("482 913 705/{}", "0a".repeat(SEED_LEN));
+        let code = "482913705".parse().unwrap();
+        assert_eq!(begun(&text), Some((code, Seed([10; SEED_LEN]))));
+        for damaged in ["", "/", "482 913 705/0a", &text[1..], &text[..text.len() - 1]] {
+            assert_eq!(begun(damaged), None, "{damaged}");
+        }
+    }
+}
