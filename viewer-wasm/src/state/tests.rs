@@ -1,7 +1,7 @@
 //! Tables of the ordinary ways through a session, and the properties that hold on every other way.
 
 use nearhand_protocol::code::Secret;
-use nearhand_protocol::control::Hello;
+use nearhand_protocol::control::{Hello, Notice, ToViewer};
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::machine::handshake::{Exchange, Fingerprint, Key};
 use nearhand_protocol::proof::Share;
