@@ -75,6 +75,7 @@ pub async fn run(
     let (signal, server) = Signal::start(connector, Introduction { nameplate: code.nameplate, info });
     let parts = Parts {
         consent: if headless { Consent::CommandLine } else { Consent::Customer },
+        code,
         ui,
         commands: receiver,
         interrupt,

@@ -22,13 +22,17 @@ use bytes::Bytes;
 use nearhand_desktop::Desktop;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::code::Code;
 use nearhand_protocol::control::InputProblem;
 use nearhand_protocol::file::FileProblem;
 use nearhand_protocol::grant::Consent;
 use nearhand_protocol::id::Epoch;
+use nearhand_protocol::machine::handshake::SEED_LEN;
 use nearhand_protocol::machine::negotiation::Negotiation;
 use nearhand_protocol::signal::{IceServer, ServerToHost};
 use nearhand_protocol::wire::{Message, encode};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -52,6 +56,8 @@ pub trait Connect: Send + Sync {
 pub struct Parts {
     /// What a yes counts as.
     pub consent: Consent,
+    /// What the technician's end has to prove that it knows.
+    pub code: Code,
     /// The customer.
     pub ui: Box<dyn Ui>,
     /// What the customer wants.
@@ -79,6 +85,9 @@ pub enum DriverError {
     /// A thread could not be started.
     #[error("the program could not start its threads ({0}): close other programs and try again")]
     Threads(#[from] std::io::Error),
+    /// The system gives no random bytes.
+    #[error("this system gives no random numbers ({0}), without which nothing is safe: restart the computer")]
+    Random(rand::rngs::SysError),
     /// Something failed on the way.
     #[error("{0}")]
     Broken(String),
@@ -120,14 +129,26 @@ struct Driver {
 
 /// Runs one session to its end.
 pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
-    let Parts { consent, ui, mut commands, mut interrupt, signal, mut server, connect, desktop, downloads } =
-        parts;
+    let Parts {
+        consent,
+        code,
+        ui,
+        mut commands,
+        mut interrupt,
+        signal,
+        mut server,
+        connect,
+        desktop,
+        downloads,
+    } = parts;
+    let mut seed = [0; SEED_LEN];
+    SysRng.try_fill_bytes(&mut seed).map_err(DriverError::Random)?;
     let (input, input_events) = Input::start(desktop.injector)?;
     let (video, video_events) = Video::start(desktop.capture, input.placed())?;
     let (files, file_events) = Files::new(downloads);
     let mut threads = Threads { video: video_events, input: input_events, files: file_events };
     let mut driver = Driver {
-        session: Session::new(consent),
+        session: Session::new(consent, code, seed),
         ui,
         signal,
         connect,
@@ -230,10 +251,11 @@ impl Driver {
                 ServerToHost::Welcome { technician, ice_servers, viewer_present, session, .. } => {
                     tracing::info!(%session, "the server let us in");
                     self.ice_servers = ice_servers;
-                    self.handle(Event::Welcome { technician, viewer_present });
+                    self.handle(Event::Welcome { session, technician, viewer_present });
                 }
                 ServerToHost::ViewerArrived => self.handle(Event::ViewerArrived),
                 ServerToHost::ViewerDropped { .. } => self.handle(Event::ViewerDropped),
+                ServerToHost::Share { share } => self.handle(Event::Share(share)),
                 ServerToHost::Negotiate(message) => self.negotiate(message).await,
                 ServerToHost::End { reason } => {
                     self.server_done = true;

@@ -7,6 +7,7 @@ use nearhand_protocol::channel::Channel;
 use nearhand_protocol::control::ToHost;
 use nearhand_protocol::file::{FileMessage, FileProblem};
 use nearhand_protocol::id::Seat;
+use nearhand_protocol::machine::handshake::{Binding, Fingerprint};
 use nearhand_protocol::machine::negotiation::Effect as Negotiated;
 use nearhand_protocol::signal::{Candidate, HostToServer, Negotiate};
 use nearhand_protocol::wire::{Message, decode};
@@ -119,8 +120,18 @@ impl Driver {
     }
 
     fn message(&mut self, channel: Channel, bytes: Bytes) {
+        if channel != Channel::Control && !self.session.trusts() {
+            self.garbage(channel, &"it came before the proof");
+            return;
+        }
         match channel {
-            Channel::Control => self.decoded(channel, &bytes, |message: ToHost| Event::Control(message)),
+            Channel::Control => {
+                let binding = self.peer.as_ref().and_then(binding);
+                self.decoded(channel, &bytes, |message| match message {
+                    ToHost::Prove(proof) => Event::Prove { proof, binding },
+                    message => Event::Control(message),
+                });
+            }
             Channel::Input => self.decoded(channel, &bytes, Event::Input),
             Channel::Pointer => self.decoded(channel, &bytes, Event::Pointer),
             Channel::Chat => self.decoded(channel, &bytes, Event::Chat),
@@ -170,4 +181,11 @@ impl Driver {
             | FileMessage::Saved { id, .. } => self.files.message(id, message),
         }
     }
+}
+
+/// What the connection really uses, whatever any session description said.
+fn binding(peer: &Peer) -> Option<Binding> {
+    let host = Fingerprint(*peer.transport.local_fingerprint()?.as_bytes());
+    let viewer = Fingerprint(*peer.transport.remote_fingerprint()?.as_bytes());
+    Some(Binding { epoch: peer.epoch, host, viewer })
 }

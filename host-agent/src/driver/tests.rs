@@ -9,6 +9,8 @@ use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::{ResumeToken, Seat, SessionId};
 use nearhand_protocol::input::{InputEvent, KeyCode, PointerMove};
+use nearhand_protocol::machine::handshake::{Binding, Exchange, Fingerprint, Key};
+use nearhand_protocol::proof::Share;
 use nearhand_protocol::signal::{HostToServer, Negotiate, Sdp, Technician};
 use nearhand_protocol::version::{Capabilities, Version};
 use nearhand_protocol::wire::decode;
@@ -63,8 +65,17 @@ impl Connect for FakeConnect {
     }
 }
 
+/// What the host's end of every connection uses: its own certificate and the browser's.
+const FINGERPRINTS: [[u8; 32]; 2] = [[3; 32], [4; 32]];
+
+fn code() -> Code {
+    "482 913 705".parse().unwrap()
+}
+
 /// Everything around one driver.
 struct Stage {
+    /// The technician's end of it.
+    key: Option<Key>,
     transports: Vec<Arc<FakeTransport>>,
     seen: mpsc::UnboundedReceiver<Seen>,
     commands: mpsc::Sender<Command>,
@@ -83,6 +94,8 @@ impl Stage {
         for _ in 0..3 {
             let (transport, events) = FakeTransport::new();
             transport.set_video(Ok(()));
+            let [local, remote] = FINGERPRINTS.map(crate::rtc::Fingerprint::from_bytes);
+            transport.set_fingerprints(local, remote);
             transports.push(transport.clone());
             ready.insert(0, (transport, events));
         }
@@ -95,6 +108,7 @@ impl Stage {
         let downloads = tempfile::tempdir().unwrap();
         let driver = tokio::spawn(run(Parts {
             consent: Consent::Customer,
+            code: code(),
             ui: Box::new(FakeUi(ui)),
             commands: customer,
             interrupt: interrupted,
@@ -105,6 +119,7 @@ impl Stage {
             downloads: downloads.path().to_owned(),
         }));
         Self {
+            key: None,
             transports,
             seen,
             commands,
@@ -120,22 +135,67 @@ impl Stage {
     /// In the room, and the first peer connection stands.
     async fn connected() -> Self {
         let mut stage = Self::new();
-        stage
-            .server(ServerToHost::Welcome {
-                version: Version::CURRENT,
-                session: SessionId::new(uuid::Uuid::nil()),
-                resume: ResumeToken::new("r".into()),
-                technician: Technician { name: "Ada".into(), organisation: String::new() },
-                ice_servers: Vec::new(),
-                viewer_present: true,
-            })
-            .await;
+        stage.welcome().await;
+        stage.exchange(code()).await;
         stage.join(0).await;
         stage
     }
 
-    /// The browser comes with its n-th peer connection.
+    async fn welcome(&self) {
+        self.server(ServerToHost::Welcome {
+            version: Version::CURRENT,
+            session: SessionId::new(uuid::Uuid::nil()),
+            resume: ResumeToken::new("r".into()),
+            technician: Technician { name: "Ada".into(), organisation: String::new() },
+            ice_servers: Vec::new(),
+            viewer_present: true,
+        })
+        .await;
+    }
+
+    /// The key exchange with a technician who was told this code.
+    async fn exchange(&mut self, code: Code) {
+        let session = SessionId::new(uuid::Uuid::nil());
+        let (exchange, share) = Exchange::begin(Seat::Viewer, session, code, [1; SEED_LEN]);
+        self.server(ServerToHost::Share { share }).await;
+        let ours = self.share().await;
+        self.key = Some(exchange.finish(&ours).unwrap());
+    }
+
+    /// The host's share.
+    async fn share(&mut self) -> Share {
+        loop {
+            let message = timeout(PATIENCE, self.to_server.recv()).await.expect("a share").expect("one");
+            if let HostToServer::Share { share } = message {
+                return share;
+            }
+        }
+    }
+
+    /// The browser proves the code on its n-th connection, over what it believes to use.
+    async fn proves(&self, n: usize, viewer: [u8; 32]) {
+        let binding = Self::binding(n, viewer);
+        let proof = self.key.as_ref().expect("a key").prove(&binding);
+        self.says(n, Channel::Control, &ToHost::Prove(proof)).await;
+    }
+
+    fn binding(n: usize, viewer: [u8; 32]) -> Binding {
+        let epoch = Epoch(n as u32 + 1);
+        Binding { epoch, host: Fingerprint(FINGERPRINTS[0]), viewer: Fingerprint(viewer) }
+    }
+
+    /// The browser comes with its n-th peer connection, and proves that it is the right one.
     async fn join(&mut self, n: usize) {
+        self.open(n).await;
+        self.proves(n, FINGERPRINTS[1]).await;
+        let key = self.key.clone().expect("a key");
+        let binding = Self::binding(n, FINGERPRINTS[1]);
+        let right = |message: &ToViewer| matches!(message, ToViewer::Prove(proof) if key.verify(&binding, proof).is_ok());
+        self.hears::<ToViewer>(n, Channel::Control, right).await;
+    }
+
+    /// The browser comes with its n-th peer connection, and says hello.
+    async fn open(&mut self, n: usize) {
         let epoch = Epoch(n as u32 + 1);
         self.server(ServerToHost::Negotiate(Negotiate::Offer { epoch, sdp: Sdp("offer".into()) })).await;
         loop {
@@ -264,6 +324,72 @@ async fn seen_controlled_chatted_and_ended_by_the_customer() {
     let transport = stage.transports[0].clone();
     assert_eq!(stage.ends().await.unwrap(), CloseReason::CustomerEnded);
     assert!(transport.recorded().contains(&Recorded::Close));
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_code_sees_nothing_and_is_told() {
+    let wrong: Code = "482 913 706".parse().unwrap();
+    // A wrong code; and the right one, over a connection that somebody in the middle made.
+    for (told, viewer) in [(wrong, FINGERPRINTS[1]), (code(), [9; 32])] {
+        let mut stage = Stage::new();
+        stage.welcome().await;
+        stage.exchange(told).await;
+        stage.open(0).await;
+        stage.says(0, Channel::Control, &ToHost::Ask(Rights::only(Right::View))).await;
+        stage.proves(0, viewer).await;
+        let end = ToViewer::End(CloseReason::NotProven);
+        stage.hears::<ToViewer>(0, Channel::Control, |message| *message == end).await;
+        let seen = stage.sees(|seen| matches!(seen, Seen::Asked(_) | Seen::Told(News::Ended(_)))).await;
+        assert!(matches!(seen, Seen::Told(News::Ended(CloseReason::NotProven))), "{seen:?}");
+        let mut to_server = Vec::new();
+        while let Some(message) = timeout(PATIENCE, stage.to_server.recv()).await.expect("an end") {
+            to_server.push(message);
+        }
+        assert!(to_server.contains(&HostToServer::End { reason: CloseReason::NotProven }), "{to_server:?}");
+        let said = stage.transports[0].recorded();
+        assert!(!said.iter().any(is_frame));
+        assert_eq!(said.iter().filter(|what| matches!(what, Recorded::Message(..))).count(), 2, "hello, end");
+        assert_eq!(stage.ends().await.unwrap(), CloseReason::NotProven);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_believed_before_the_proof_and_the_words_come_with_it() {
+    let mut stage = Stage::new();
+    stage.welcome().await;
+    // The connection may be faster than the exchange.
+    stage.open(0).await;
+    let line = ChatMessage::Line { number: 1, written_at_ms: 1, text: "early".into() };
+    stage.says(0, Channel::Chat, &line).await;
+    let id = TransferId { sender: Seat::Viewer, number: 1 };
+    stage.says(0, Channel::Files, &FileMessage::Offer { id, name: "a".into(), size: 3 }).await;
+    stage.says(0, Channel::Files, &FileMessage::Wanted).await;
+    stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
+    stage.says(0, Channel::Pointer, &PointerMove { sequence: 1, x: 5, y: 6 }).await;
+    stage.says(0, Channel::Control, &ToHost::Ping { nonce: 7 }).await;
+    stage.exchange(code()).await;
+    // The same share again, as of a tab that was reloaded meanwhile.
+    stage.exchange(code()).await;
+    stage.proves(0, FINGERPRINTS[1]).await;
+    let words = stage.key.as_ref().expect("a key").words();
+    let wanted = |seen: &Seen| {
+        matches!(seen, Seen::Asked(_) | Seen::Told(News::Chat(_) | News::FileWanted | News::Words(_)))
+    };
+    let seen = stage.sees(wanted).await;
+    assert!(matches!(seen, Seen::Told(News::Words(told)) if told == words), "{seen:?}");
+    stage.says(0, Channel::Control, &ToHost::Ping { nonce: 8 }).await;
+    stage.hears::<ToViewer>(0, Channel::Control, |m| *m == ToViewer::Pong { nonce: 8 }).await;
+    let pong = encode(&ToViewer::Pong { nonce: 7 }).unwrap();
+    let early = Recorded::Message(Channel::Control, pong.into());
+    assert!(!stage.transports[0].recorded().contains(&early), "forgotten");
+    assert!(stage.desktop.take_injected().is_empty());
+
+    // After an ICE restart the browser proves itself again, and is held to it.
+    stage
+        .server(ServerToHost::Negotiate(Negotiate::Offer { epoch: Epoch(1), sdp: Sdp("again".into()) }))
+        .await;
+    stage.proves(0, [9; 32]).await;
+    assert_eq!(stage.ends().await.unwrap(), CloseReason::NotProven);
 }
 
 #[tokio::test]

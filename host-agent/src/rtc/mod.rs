@@ -119,7 +119,7 @@ pub trait Transport: Send + Sync + 'static {
     fn local_fingerprint(&self) -> Option<Fingerprint>;
 
     /// SHA-256 fingerprint of the certificate the browser *used* in the DTLS handshake (not what some SDP claims);
-    /// known from [`PeerState::Connected`] on.
+    /// known from [`PeerState::Connected`] and from the first [`Event::ChannelOpen`] on, whichever comes first.
     fn remote_fingerprint(&self) -> Option<Fingerprint>;
 
     /// Closes the connection and joins every task of it. Idempotent. [`Events::next`] then ends

@@ -125,6 +125,8 @@ impl Supervisor {
             }
             Callback::GatheringComplete => self.send(Event::LocalCandidate(Candidate::default())),
             Callback::Channel(data_channel) => {
+                // Whoever hears a message can ask whose it is, in whatever order the stack tells of states and channels.
+                self.know_remote().await?;
                 // Each label once, and a few on their way to be closed.
                 if self.tasks.len() < 32 {
                     self.tasks.spawn(self.channels.clone().serve(data_channel, self.events.clone()));
@@ -140,19 +142,24 @@ impl Supervisor {
             Callback::State(RTCPeerConnectionState::Failed) => self.tell(PeerState::Failed, state),
             Callback::State(RTCPeerConnectionState::Closed) => Err(Ended),
             Callback::State(RTCPeerConnectionState::Connected) => {
-                if self.remote_fingerprint.get().is_none() {
-                    let Some(certificate) = remote_certificate(self.connection.as_ref()).await else {
-                        // Never connected to someone unknown.
-                        tracing::error!("the browser's certificate is not known after the handshake");
-                        return Err(Ended);
-                    };
-                    let _ = self.remote_fingerprint.set(Fingerprint::of_certificate(&certificate));
-                }
+                self.know_remote().await?;
                 let path = self.look().await;
                 self.tell(PeerState::Connected(path), state)
             }
             Callback::State(_) => Ok(()),
         }
+    }
+
+    /// Notes the certificate of the DTLS handshake: never connected to someone unknown.
+    async fn know_remote(&self) -> Result<(), Ended> {
+        if self.remote_fingerprint.get().is_none() {
+            let Some(certificate) = remote_certificate(self.connection.as_ref()).await else {
+                tracing::error!("the browser's certificate is not known after the handshake");
+                return Err(Ended);
+            };
+            let _ = self.remote_fingerprint.set(Fingerprint::of_certificate(&certificate));
+        }
+        Ok(())
     }
 
     fn tell(&self, new: PeerState, state: &mut Option<PeerState>) -> Result<(), Ended> {

@@ -53,7 +53,7 @@ impl Session {
             let sight = self.grants.rights().has(Right::View) || self.questions.rights().has(Right::View);
             if right == Right::Control && !sight {
                 // Control without sight is given to nobody, so nobody is asked.
-                out.push(Effect::Send(ToViewer::Refused(right)));
+                self.send_refused(right, out);
             } else {
                 self.question(right, None);
             }
@@ -70,7 +70,7 @@ impl Session {
     }
 
     pub(super) fn ask_next(&mut self, out: &mut Vec<Effect>) {
-        if self.questions.open.is_some() {
+        if self.questions.open.is_some() || !self.trusts() {
             return;
         }
         let Some((right, file)) = self.questions.later.pop_front() else { return };
@@ -88,7 +88,7 @@ impl Session {
         if yes && self.grants.give(right, self.consent) {
             self.given(right, out);
         } else {
-            out.push(Effect::Send(ToViewer::Refused(right)));
+            self.send_refused(right, out);
             self.not_given(right, out);
             if right == Right::View && !self.ever_seen {
                 self.end(CloseReason::CustomerRefused, out);
@@ -97,6 +97,12 @@ impl Session {
         }
         self.ask_next(out);
         self.send_rights(out);
+    }
+
+    fn send_refused(&self, right: Right, out: &mut Vec<Effect>) {
+        if self.trusts() {
+            out.push(Effect::Send(ToViewer::Refused(right)));
+        }
     }
 
     fn given(&mut self, right: Right, out: &mut Vec<Effect>) {
@@ -116,7 +122,7 @@ impl Session {
             Right::View => {
                 if self.questions.rights().has(Right::Control) {
                     out.extend(self.questions.drop_right(Right::Control).map(Effect::Unask));
-                    out.push(Effect::Send(ToViewer::Refused(Right::Control)));
+                    self.send_refused(Right::Control, out);
                 }
             }
             Right::Control => {}

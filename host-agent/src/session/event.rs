@@ -8,8 +8,10 @@ use nearhand_protocol::control::{Arrival, InputProblem, SpecialKeys, ToHost, ToV
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::file::{FileMessage, TransferId};
 use nearhand_protocol::grant::{ControlGrant, Right, Rights, ViewGrant};
-use nearhand_protocol::id::Seat;
+use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
+use nearhand_protocol::machine::handshake::Binding;
+use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{HostToServer, Technician};
 
 /// Something that happened.
@@ -17,6 +19,8 @@ use nearhand_protocol::signal::{HostToServer, Technician};
 pub enum Event {
     /// The server let us in, the first time or again.
     Welcome {
+        /// Which session it is.
+        session: SessionId,
         /// Who helps.
         technician: Technician,
         /// Whether the technician's tab is there.
@@ -26,6 +30,8 @@ pub enum Event {
     ViewerArrived,
     /// The technician's tab lost the server.
     ViewerDropped,
+    /// The technician's part of the key exchange came by way of the server.
+    Share(Share),
     /// The server ended the session.
     ServerEnded(CloseReason),
 
@@ -37,8 +43,15 @@ pub enum Event {
     PeerLost,
     /// The control channel is open.
     ControlOpen,
-    /// A message on it.
+    /// A message on it; [`ToHost::Prove`] comes as [`Event::Prove`].
     Control(ToHost),
+    /// The peer's proof on it.
+    Prove {
+        /// What the peer said.
+        proof: Proof,
+        /// What our end of the connection really uses; `None` where it is not known.
+        binding: Option<Binding>,
+    },
     /// The chat channel is open.
     ChatOpen,
     /// A message on it.
@@ -192,7 +205,9 @@ pub enum News {
     TechnicianArrived,
     /// The technician lost the server; what runs between the two goes on.
     TechnicianDropped,
-    /// The two ends are connected.
+    /// The technician's end proved the code. Whoever wants to compares these words with the technician.
+    Words([&'static str; 4]),
+    /// The two ends are connected, and know that they are.
     PeerConnected,
     /// The connection broke; for a minute everything is kept.
     PeerLost,

@@ -25,7 +25,7 @@ pub(super) const fn sender(right: Right) -> Seat {
 
 impl Session {
     pub(super) fn file_offered(&mut self, offer: FileOffer, out: &mut Vec<Effect>) {
-        if !self.greeted || offer.id.sender != Seat::Viewer {
+        if offer.id.sender != Seat::Viewer {
             out.push(stop(offer.id, FileProblem::Protocol));
         } else if self.grants.has(Right::FilesIn) {
             out.push(Effect::Receive(offer));
@@ -54,7 +54,7 @@ impl Session {
     }
 
     pub(super) fn send_file(&mut self, file: LocalFile, out: &mut Vec<Effect>) {
-        if !self.connected || !self.greeted {
+        if !self.connected || !self.trusts() {
             let why = "the technician is not connected; send the file when they are".into();
             out.push(Effect::Tell(News::Problem(why)));
         } else if self.grants.has(Right::FilesOut) {

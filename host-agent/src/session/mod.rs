@@ -7,6 +7,7 @@
 mod consent;
 mod event;
 mod files;
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::close::CloseReason;
+use nearhand_protocol::code::Code;
 use nearhand_protocol::control::{Hello, InputProblem, Notice, ToHost, ToViewer};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::{Consent, ControlGrant, Grants, Right, Rights};
 use nearhand_protocol::id::Seat;
+use nearhand_protocol::machine::handshake::SEED_LEN;
 use nearhand_protocol::signal::{HostToServer, Technician};
 use nearhand_protocol::version::{Capabilities, Version};
 
@@ -25,6 +28,7 @@ use crate::chat::{Chat, Heard};
 use consent::Questions;
 pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId};
 use files::Waiting;
+use proof::Handshake;
 
 /// How long rights outlive the peer connection.
 pub const INTERRUPTION: Duration = Duration::from_mins(1);
@@ -60,6 +64,7 @@ pub enum Phase {
 )]
 pub struct Session {
     consent: Consent,
+    handshake: Handshake,
     grants: Grants,
     ever_seen: bool,
     questions: Questions,
@@ -70,6 +75,9 @@ pub struct Session {
     connected: bool,
     /// The peer of this connection said its hello, and we can talk with it.
     greeted: bool,
+    /// The peer of this connection proved that it knows the code.
+    proven: bool,
+    words_told: bool,
     chat_open: bool,
     interrupted: Option<Instant>,
     sharing: bool,
@@ -81,10 +89,12 @@ pub struct Session {
 
 impl Session {
     /// A session in which nothing is allowed. `consent` is what a yes counts as: the customer's, or that of the command
-    /// line, which is announced to the technician.
-    pub fn new(consent: Consent) -> Self {
+    /// line, which is announced to the technician. `code` is what the peer has to prove; `seed` is fresh from the system's
+    /// random source.
+    pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN]) -> Self {
         Self {
             consent,
+            handshake: Handshake::Waiting { code, seed },
             grants: Grants::new(),
             ever_seen: false,
             questions: Questions::default(),
@@ -93,6 +103,8 @@ impl Session {
             technician: None,
             connected: false,
             greeted: false,
+            proven: false,
+            words_told: false,
             chat_open: false,
             interrupted: None,
             sharing: false,
@@ -113,7 +125,7 @@ impl Session {
             Phase::Idle
         } else if self.grants.rights().is_empty() && self.questions.any() {
             Phase::AwaitingConsent
-        } else if self.greeted {
+        } else if self.trusts() {
             Phase::Active
         } else {
             Phase::Offered
@@ -145,16 +157,19 @@ impl Session {
         self.expire(now, &mut out);
         match event {
             Event::Tick => {}
-            Event::Welcome { technician, viewer_present } => {
+            Event::Welcome { session, technician, viewer_present } => {
+                self.begin_exchange(session);
                 self.welcome(technician, viewer_present, &mut out);
             }
             Event::ViewerArrived => out.push(Effect::Tell(News::TechnicianArrived)),
             Event::ViewerDropped => out.push(Effect::Tell(News::TechnicianDropped)),
+            Event::Share(share) => self.share(share, &mut out),
             Event::ServerEnded(reason) => self.end(reason, &mut out),
 
             Event::NewPeer => {
                 self.interrupt(now, &mut out);
                 self.greeted = false;
+                self.proven = false;
                 self.chat_open = false;
                 self.garbage = 0;
                 self.input_problem = None;
@@ -165,7 +180,7 @@ impl Session {
             }
             Event::PeerConnected => {
                 self.connected = true;
-                if self.greeted && self.interrupted.is_some() {
+                if self.trusts() && self.interrupted.is_some() {
                     self.resume(&mut out);
                 }
             }
@@ -177,9 +192,21 @@ impl Session {
                 out.push(Effect::Send(ToViewer::Hello(hello)));
             }
             Event::Control(message) => self.control(message, &mut out),
+            Event::Prove { proof, binding } => self.prove(&proof, binding, &mut out),
             Event::ChatOpen => {
                 self.chat_open = true;
-                out.extend(self.chat.unseen().cloned().map(Effect::SendChat));
+                self.send_unseen(&mut out);
+            }
+            // Nothing else of the peer counts before we know who it is.
+            Event::Chat(_)
+            | Event::Input(_)
+            | Event::Pointer(_)
+            | Event::FileOffered(_)
+            | Event::FileWithdrawn(_)
+            | Event::FileWanted
+                if !self.trusts() =>
+            {
+                self.garbage(&mut out);
             }
             Event::Chat(message) => self.hear(message, &mut out),
             Event::Input(event) => {
@@ -197,17 +224,12 @@ impl Session {
             Event::FileOffered(offer) => self.file_offered(offer, &mut out),
             Event::FileWithdrawn(id) => self.file_withdrawn(id, &mut out),
             Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
-            Event::Garbage => {
-                self.garbage += 1;
-                if self.garbage >= GARBAGE {
-                    self.end(CloseReason::BadMessage, &mut out);
-                }
-            }
+            Event::Garbage => self.garbage(&mut out),
 
             Event::Answer { question, yes } => self.answer(question, yes, &mut out),
             Event::Say { text, written_at_ms } => {
                 let lines = self.chat.say(&text, written_at_ms);
-                if self.chat_open {
+                if self.chat_open && self.trusts() {
                     out.extend(lines.into_iter().map(Effect::SendChat));
                 } else if !lines.is_empty() {
                     out.push(Effect::Tell(News::Problem(
@@ -224,7 +246,7 @@ impl Session {
                 self.send_layout(&mut out);
             }
             Event::Screen { available } => {
-                if self.greeted && self.grants.has(Right::View) {
+                if self.trusts() && self.grants.has(Right::View) {
                     let notice = if available { Notice::ScreenAvailable } else { Notice::ScreenUnavailable };
                     out.push(Effect::Send(ToViewer::Notice(notice)));
                 }
@@ -259,15 +281,15 @@ impl Session {
                 self.end(CloseReason::VersionMismatch, out);
             }
             ToHost::Hello(_) => {
-                if !self.greeted {
-                    self.greeted = true;
-                    self.connected = true;
-                    self.resume(out);
+                if !std::mem::replace(&mut self.greeted, true) && self.proven {
+                    self.trusted(out);
                 }
             }
             ToHost::End => self.end(CloseReason::TechnicianEnded, out),
-            // Nothing else counts before we know that the two mean the same by it.
-            _ if !self.greeted => {}
+            // The driver hands it over with what our end knows; without that it proves nothing.
+            ToHost::Prove(proof) => self.prove(&proof, None, out),
+            // Nothing else counts before we know who it is, and that the two mean the same by it.
+            _ if !self.trusts() => self.garbage(out),
             ToHost::Ask(rights) => self.ask(rights, out),
             ToHost::GiveBack(rights) => self.take(rights, out),
             ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
@@ -277,6 +299,20 @@ impl Session {
                     out.push(Effect::Press(keys, grant));
                 }
             }
+        }
+    }
+
+    fn garbage(&mut self, out: &mut Vec<Effect>) {
+        self.garbage += 1;
+        if self.garbage >= GARBAGE {
+            self.end(CloseReason::BadMessage, out);
+        }
+    }
+
+    /// Repeats what a former connection of the technician may not have got.
+    fn send_unseen(&self, out: &mut Vec<Effect>) {
+        if self.chat_open && self.trusts() {
+            out.extend(self.chat.unseen().cloned().map(Effect::SendChat));
         }
     }
 
@@ -294,7 +330,7 @@ impl Session {
     /// The proof for input, where there is one; otherwise the technician is told.
     fn control_grant(&mut self, out: &mut Vec<Effect>) -> Option<ControlGrant> {
         if self.connected
-            && self.greeted
+            && self.trusts()
             && let Some(grant) = self.grants.control()
         {
             return Some(grant);
@@ -304,7 +340,7 @@ impl Session {
     }
 
     fn input_ignored(&mut self, problem: InputProblem, out: &mut Vec<Effect>) {
-        if self.input_problem != Some(problem) && self.greeted {
+        if self.input_problem != Some(problem) && self.trusts() {
             self.input_problem = Some(problem);
             out.push(Effect::Send(ToViewer::InputIgnored(problem)));
         }
@@ -318,19 +354,29 @@ impl Session {
             return;
         }
         out.push(Effect::ReleaseAll);
-        if self.greeted {
+        if self.trusts() {
             self.interrupted.get_or_insert(now);
             out.push(Effect::Tell(News::PeerLost));
         }
     }
 
-    /// The peer is there: the same one again, or a new one of the same technician.
+    /// The peer of this connection has said hello and has proven the code: from here on it counts.
+    fn trusted(&mut self, out: &mut Vec<Effect>) {
+        self.resume(out);
+        self.send_unseen(out);
+    }
+
+    /// The peer is there, and is who it should be: the same one again, or a new one of the same technician.
     fn resume(&mut self, out: &mut Vec<Effect>) {
+        // Data flows, whatever the order in which the two were told.
+        self.connected = true;
         self.interrupted = None;
         out.push(Effect::Tell(News::PeerConnected));
         if self.consent == Consent::CommandLine {
             out.push(Effect::Send(ToViewer::Notice(Notice::Headless)));
         }
+        // What was asked before and is still wanted.
+        self.ask_next(out);
         self.send_rights(out);
         self.send_layout(out);
         self.start_video(out);
@@ -352,7 +398,7 @@ impl Session {
 
     fn start_video(&mut self, out: &mut Vec<Effect>) {
         if self.connected
-            && self.greeted
+            && self.trusts()
             && !self.sharing
             && let Some(grant) = self.grants.view()
         {
@@ -368,7 +414,7 @@ impl Session {
     }
 
     fn send_layout(&self, out: &mut Vec<Effect>) {
-        if self.greeted
+        if self.trusts()
             && self.grants.has(Right::View)
             && let Some(layout) = &self.layout
         {
@@ -377,7 +423,7 @@ impl Session {
     }
 
     fn send_rights(&self, out: &mut Vec<Effect>) {
-        if self.greeted {
+        if self.trusts() {
             let (held, asked) = (self.grants.rights(), self.questions.rights());
             out.push(Effect::Send(ToViewer::Rights { held, asked }));
         }
@@ -390,14 +436,17 @@ impl Session {
         out.push(Effect::ReleaseAll);
         out.push(Effect::StopVideo);
         out.extend(self.questions.clear().map(Effect::Unask));
-        if self.greeted {
+        // Whoever could not prove the code is told so, and nothing else.
+        if self.greeted || reason == CloseReason::NotProven {
             out.push(Effect::Send(ToViewer::End(reason)));
         }
         out.push(Effect::StopFiles(Seat::Host));
         out.push(Effect::StopFiles(Seat::Viewer));
         // What the server or the technician ended needs no word of ours to the server.
         let told = match reason {
-            CloseReason::CustomerEnded | CloseReason::CustomerRefused => Some(reason),
+            CloseReason::CustomerEnded | CloseReason::CustomerRefused | CloseReason::NotProven => {
+                Some(reason)
+            }
             CloseReason::VersionMismatch | CloseReason::BadMessage => Some(CloseReason::CustomerEnded),
             _ => None,
         };

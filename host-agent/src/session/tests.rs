@@ -1,10 +1,14 @@
 //! Tables of what follows what, and the promise that holds for every order of events.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use nearhand_protocol::control::SpecialKeys;
 use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
+use nearhand_protocol::id::{Epoch, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
+use nearhand_protocol::machine::handshake::{Binding, Exchange, Fingerprint, Key};
+use nearhand_protocol::proof::{Proof, SHARE_LEN, Share};
 use proptest::prelude::*;
 
 use super::*;
@@ -25,6 +29,54 @@ fn offer(number: u32) -> FileOffer {
     FileOffer { id: TransferId { sender: Seat::Viewer, number }, name: "a.txt".into(), size: 3 }
 }
 
+fn code() -> Code {
+    "482 913 705".parse().unwrap()
+}
+
+fn session(consent: Consent) -> Session {
+    Session::new(consent, code(), [2; SEED_LEN])
+}
+
+fn session_id() -> SessionId {
+    SessionId::new(uuid::Uuid::from_u128(7))
+}
+
+fn welcome() -> Event {
+    Event::Welcome { session: session_id(), technician: technician(), viewer_present: true }
+}
+
+/// The viewer's share, the host's, and the key of the viewer's end.
+fn exchanged(code: Code, seed: u8) -> (Share, Share, Key) {
+    let (exchange, theirs) = Exchange::begin(Seat::Viewer, session_id(), code, [seed; SEED_LEN]);
+    let (_, ours) = Exchange::begin(Seat::Host, session_id(), self::code(), [2; SEED_LEN]);
+    let key = exchange.finish(&ours).unwrap();
+    (theirs, ours, key)
+}
+
+/// Those of the true viewer.
+static VIEWER: LazyLock<(Share, Share, Key)> = LazyLock::new(|| exchanged(code(), 1));
+/// Those of somebody who guesses.
+static GUESSER: LazyLock<(Share, Share, Key)> =
+    LazyLock::new(|| exchanged("482 913 706".parse().unwrap(), 3));
+
+fn share() -> Event {
+    Event::Share(VIEWER.0)
+}
+
+/// What the host's end of the connection with this number uses.
+fn binding(epoch: u32) -> Binding {
+    Binding { epoch: Epoch(epoch), host: Fingerprint([3; 32]), viewer: Fingerprint([4; 32]) }
+}
+
+/// The viewer's proof over what it believes to use, on a connection that uses `binding(1)`.
+fn proof_by(key: &Key, over: &Binding) -> Event {
+    Event::Prove { proof: key.prove(over), binding: Some(binding(1)) }
+}
+
+fn proof() -> Event {
+    proof_by(&VIEWER.2, &binding(1))
+}
+
 /// A session and its clock.
 struct Run {
     session: Session,
@@ -33,23 +85,31 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        Self { session: Session::new(Consent::Customer), now: Instant::now() }
+        Self { session: session(Consent::Customer), now: Instant::now() }
     }
 
-    fn greeted() -> Self {
+    /// With everything open, and nothing said or proven.
+    fn open() -> Self {
         let mut run = Self::new();
-        run.does(Event::Welcome { technician: technician(), viewer_present: true });
-        run.does(Event::NewPeer);
-        run.does(Event::PeerConnected);
+        for event in [welcome(), share(), Event::NewPeer, Event::PeerConnected] {
+            run.does(event);
+        }
         run.does(Event::ControlOpen);
         run.does(Event::ChatOpen);
+        run
+    }
+
+    /// The technician's end is who it should be.
+    fn proven() -> Self {
+        let mut run = Self::open();
         run.does(hello());
+        run.does(proof());
         run
     }
 
     /// With these rights.
     fn with(rights: &[Right]) -> Self {
-        let mut run = Self::greeted();
+        let mut run = Self::proven();
         for right in rights {
             let asked = run.does(ask(&[*right]));
             run.yes(&asked);
@@ -88,7 +148,7 @@ fn rights(effects: &[Effect]) -> Option<(Rights, Rights)> {
 
 #[test]
 fn sight_is_asked_first_and_control_is_its_own_yes() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(ask(&[Right::Control, Right::View]));
     assert_eq!(question(&asked).unwrap().right, Right::View);
     assert_eq!(question(&asked).unwrap().technician, technician());
@@ -110,7 +170,7 @@ fn sight_is_asked_first_and_control_is_its_own_yes() {
 
 #[test]
 fn a_no_to_the_first_question_ends_and_a_later_one_does_not() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(ask(&[Right::View, Right::Control]));
     let refused = run.answer(&asked, false);
     assert!(has(&refused, |e| matches!(e, Effect::Send(ToViewer::Refused(Right::View)))));
@@ -133,7 +193,7 @@ fn a_no_to_the_first_question_ends_and_a_later_one_does_not() {
 
 #[test]
 fn control_without_sight_is_refused_without_a_question() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(ask(&[Right::Control]));
     assert!(question(&asked).is_none());
     assert!(has(&asked, |e| matches!(e, Effect::Send(ToViewer::Refused(Right::Control)))));
@@ -141,7 +201,7 @@ fn control_without_sight_is_refused_without_a_question() {
 
 #[test]
 fn a_late_or_repeated_answer_counts_for_nothing() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(ask(&[Right::View]));
     let id = question(&asked).unwrap().id;
     run.does(Event::Control(ToHost::GiveBack(Rights::only(Right::View))));
@@ -184,7 +244,9 @@ fn a_short_interruption_keeps_rights_and_a_long_one_takes_them() {
         assert!(has(&run.does(Event::NewPeer), |e| matches!(e, Effect::LoseFiles)));
         run.does(Event::PeerConnected);
         run.does(Event::ControlOpen);
-        let back = run.does(hello());
+        let greeted = run.does(hello());
+        assert!(!has(&greeted, |e| matches!(e, Effect::StartVideo(_))), "not before the proof");
+        let back = run.does(proof());
         assert_eq!(has(&back, |e| matches!(e, Effect::StartVideo(_))), kept, "{seconds} s");
         assert_eq!(run.session.rights().is_empty(), !kept, "{seconds} s");
         assert_eq!(run.session.deadline(), None);
@@ -219,7 +281,8 @@ fn a_reloaded_tab_finds_its_rights_and_layout() {
     run.does(Event::Layout(Layout { width: 100, height: 50, monitors: Vec::new() }));
     assert!(has(&run.does(Event::NewPeer), |e| matches!(e, Effect::StopVideo)));
     run.does(Event::ControlOpen);
-    let back = run.does(hello());
+    assert_eq!(rights(&run.does(hello())), None, "not before the proof");
+    let back = run.does(proof());
     assert_eq!(rights(&back), Some((Rights::only(Right::View), Rights::NONE)));
     assert!(has(&back, |e| matches!(e, Effect::Send(ToViewer::Layout(_)))));
     assert!(has(&back, |e| matches!(e, Effect::StartVideo(_))));
@@ -262,7 +325,7 @@ fn every_way_of_ending_takes_everything() {
 
 #[test]
 fn garbage_is_borne_for_a_while() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     for _ in 1..GARBAGE {
         assert!(run.does(Event::Garbage).is_empty());
     }
@@ -271,7 +334,7 @@ fn garbage_is_borne_for_a_while() {
 
 #[test]
 fn files_wait_for_the_first_yes_of_their_direction() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(Event::FileOffered(offer(1)));
     assert_eq!(question(&asked).unwrap().file, Some(("a.txt".into(), 3)));
     run.does(Event::FileOffered(offer(2)));
@@ -290,7 +353,7 @@ fn files_wait_for_the_first_yes_of_their_direction() {
 
 #[test]
 fn refused_withdrawn_and_too_many_offers() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let asked = run.does(Event::FileOffered(offer(1)));
     let refused = run.answer(&asked, false);
     let refusal =
@@ -316,29 +379,237 @@ fn refused_withdrawn_and_too_many_offers() {
 
 #[test]
 fn chat_needs_no_consent_and_is_repeated_on_a_new_channel() {
-    let mut run = Run::greeted();
+    let mut run = Run::proven();
     let heard = run.does(Event::Chat(ChatMessage::Line { number: 1, written_at_ms: 1, text: "hi".into() }));
     assert!(has(&heard, |e| matches!(e, Effect::Tell(News::Chat(text)) if text == "hi")));
     assert!(has(&heard, |e| matches!(e, Effect::SendChat(ChatMessage::Seen { number: 1 }))));
     run.does(Event::Say { text: "you too".into(), written_at_ms: 2 });
     run.does(Event::NewPeer);
-    assert!(has(&run.does(Event::ChatOpen), |e| matches!(e, Effect::SendChat(ChatMessage::Line { .. }))));
+    let line = |e: &Effect| matches!(e, Effect::SendChat(ChatMessage::Line { .. }));
+    assert!(!has(&run.does(Event::ChatOpen), line), "not before the proof");
+    run.does(hello());
+    assert!(has(&run.does(proof()), line));
+    run.does(Event::NewPeer);
+    run.does(hello());
+    assert!(!has(&run.does(proof()), line), "not before there is a channel");
+    assert!(has(&run.does(Event::ChatOpen), line));
 }
 
 #[test]
 fn a_command_line_consent_is_announced() {
-    let mut run = Run { session: Session::new(Consent::CommandLine), now: Instant::now() };
+    let mut run = Run { session: session(Consent::CommandLine), now: Instant::now() };
+    for event in [welcome(), share(), Event::NewPeer, Event::ControlOpen, hello()] {
+        run.does(event);
+    }
+    assert!(has(&run.does(proof()), |e| matches!(e, Effect::Send(ToViewer::Notice(Notice::Headless)))));
+}
+
+fn ends_not_proven(effects: &[Effect]) -> bool {
+    let signal =
+        |e: &Effect| matches!(e, Effect::Signal(HostToServer::End { reason: CloseReason::NotProven }));
+    has(effects, |e| matches!(e, Effect::Send(ToViewer::End(CloseReason::NotProven))))
+        && has(effects, signal)
+        && matches!(effects.last(), Some(Effect::End(CloseReason::NotProven)))
+}
+
+fn answered_share(effects: &[Effect]) -> Option<Share> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Signal(HostToServer::Share { share }) => Some(*share),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_right_proof_is_answered_and_the_words_are_told_once() {
+    let mut run = Run::open();
+    assert!(run.does(hello()).is_empty());
+    assert_eq!(run.session.phase(), Phase::Offered);
+    let proven = run.does(proof());
+    let Some(Effect::Send(ToViewer::Prove(answer))) = proven.first() else { panic!("{proven:?}") };
+    assert_eq!(VIEWER.2.verify(&binding(1), answer), Ok(()));
+    let words = |e: &Effect| matches!(e, Effect::Tell(News::Words(words)) if *words == VIEWER.2.words());
+    assert!(has(&proven, words) && has(&proven, |e| matches!(e, Effect::Tell(News::PeerConnected))));
+    assert_eq!(run.session.phase(), Phase::Active);
+
+    // After a renegotiation.
+    assert!(matches!(run.does(proof())[..], [Effect::Send(ToViewer::Prove(_))]));
     run.does(Event::NewPeer);
+    run.does(hello());
+    assert!(!has(&run.does(proof()), words));
+}
+
+#[test]
+fn a_proof_in_front_of_the_hello_counts_with_it() {
+    let mut run = Run::open();
+    assert!(!has(&run.does(proof()), |e| matches!(e, Effect::Tell(News::PeerConnected))));
+    assert!(run.does(ask(&[Right::View])).is_empty());
+    assert!(has(&run.does(hello()), |e| matches!(e, Effect::Tell(News::PeerConnected))));
+    assert!(question(&run.does(ask(&[Right::View]))).is_some());
+}
+
+#[test]
+fn what_is_no_proof_ends_the_session() {
+    let other = Binding { viewer: Fingerprint([9; 32]), ..binding(1) };
+    let swapped = Binding { host: binding(1).viewer, viewer: binding(1).host, ..binding(1) };
+    let host_key = {
+        let (exchange, _) = Exchange::begin(Seat::Host, session_id(), code(), [2; SEED_LEN]);
+        exchange.finish(&VIEWER.0).unwrap()
+    };
+    let wrong = [
+        ("a guess", proof_by(&GUESSER.2, &binding(1))),
+        ("another certificate", proof_by(&VIEWER.2, &other)),
+        ("an earlier connection", proof_by(&VIEWER.2, &binding(0))),
+        ("swapped ends", proof_by(&VIEWER.2, &swapped)),
+        ("our own proof, reflected", proof_by(&host_key, &binding(1))),
+        ("anything", Event::Prove { proof: Proof([0; 32]), binding: Some(binding(1)) }),
+        ("no certificate", Event::Prove { proof: VIEWER.2.prove(&binding(1)), binding: None }),
+        ("no binding", Event::Control(ToHost::Prove(VIEWER.2.prove(&binding(1))))),
+    ];
+    for (name, event) in wrong {
+        for greeted in [true, false] {
+            let mut run = Run::open();
+            if greeted {
+                run.does(hello());
+            }
+            assert!(ends_not_proven(&run.does(event.clone())), "{name}");
+        }
+        // After a renegotiation of a connection that was proven.
+        let mut run = Run::with(&[Right::View, Right::Control]);
+        let control = run.session.grants.control().unwrap();
+        assert!(ends_not_proven(&run.does(event)), "{name}");
+        assert!(control.check().is_err());
+    }
+}
+
+#[test]
+fn a_proof_without_an_exchange_ends_the_session() {
+    let mut run = Run::new();
+    for event in [welcome(), Event::NewPeer, Event::ControlOpen, hello()] {
+        run.does(event);
+    }
+    assert!(ends_not_proven(&run.does(proof())));
+}
+
+#[test]
+fn there_is_one_exchange() {
+    let mut run = Run::new();
+    assert_eq!(answered_share(&run.does(share())), None, "no session yet");
+    run.does(welcome());
+    let (_, ours, _) = &*VIEWER;
+    for _ in 0..2 {
+        assert_eq!(answered_share(&run.does(share())), Some(*ours));
+        assert!(run.does(Event::Share(GUESSER.0)).is_empty(), "a second guess");
+        // The server was restarted, or is another one, which may name another session.
+        run.does(welcome());
+        let other = SessionId::new(uuid::Uuid::from_u128(8));
+        run.does(Event::Welcome { session: other, technician: technician(), viewer_present: true });
+    }
+    for event in [Event::NewPeer, Event::ControlOpen, hello()] {
+        run.does(event);
+    }
+    assert!(has(&run.does(proof()), |e| matches!(e, Effect::Tell(News::PeerConnected))), "the key is kept");
+
+    let mut guessed = Run::new();
+    guessed.does(welcome());
+    assert!(answered_share(&guessed.does(Event::Share(GUESSER.0))).is_some());
+    assert!(guessed.does(share()).is_empty());
+}
+
+#[test]
+fn what_is_no_share_ends_the_session() {
+    // Our own, reflected, is of the wrong side.
+    for bytes in [[0; SHARE_LEN], [0xff; SHARE_LEN], *VIEWER.1.as_bytes()] {
+        let mut run = Run::new();
+        run.does(welcome());
+        assert!(ends_not_proven(&run.does(Event::Share(Share::from_bytes(bytes)))));
+        assert!(run.does(share()).is_empty());
+    }
+}
+
+#[test]
+fn nothing_counts_before_the_proof_and_too_much_of_it_ends() {
+    let line = ChatMessage::Line { number: 1, written_at_ms: 1, text: "hi".into() };
+    let early = [
+        ask(&[Right::View]),
+        Event::Control(ToHost::Ping { nonce: 1 }),
+        Event::Control(ToHost::Press(SpecialKeys::CtrlAltDel)),
+        Event::Chat(line),
+        Event::Input(InputEvent::Text("x".into())),
+        Event::Pointer(PointerMove { sequence: 1, x: 2, y: 3 }),
+        Event::FileOffered(offer(1)),
+        Event::FileWithdrawn(offer(1).id),
+        Event::FileWanted,
+    ];
+    let mut run = Run::open();
+    run.does(hello());
+    for event in &early {
+        assert!(run.does(event.clone()).is_empty(), "{event:?}");
+    }
+    let file = LocalFile { path: "/x/b".into(), name: "b".into(), size: 1 };
+    for event in [Event::SendFile(file), Event::Say { text: "x".into(), written_at_ms: 0 }] {
+        assert!(matches!(run.does(event)[..], [Effect::Tell(News::Problem(_))]));
+    }
+    let asked = run.does(proof());
+    assert!(question(&asked).is_none(), "what came before is forgotten");
+
+    let mut run = Run::open();
+    run.does(hello());
+    let last = (0..GARBAGE).map(|_| run.does(early[3].clone())).last().unwrap();
+    assert!(matches!(last.last(), Some(Effect::End(CloseReason::BadMessage))));
+}
+
+#[test]
+fn rights_and_questions_wait_for_the_proof_of_a_new_connection() {
+    let mut run = Run::with(&[Right::View]);
+    let asked = run.does(ask(&[Right::Control, Right::FilesIn]));
+    run.does(Event::NewPeer);
+    run.does(Event::PeerConnected);
     run.does(Event::ControlOpen);
-    assert!(has(&run.does(hello()), |e| matches!(e, Effect::Send(ToViewer::Notice(Notice::Headless)))));
+    run.does(hello());
+    // The question about control stood before; the one about files waits.
+    let given = run.yes(&asked);
+    assert!(!has(&given, |e| matches!(e, Effect::Ask(_) | Effect::Send(_))));
+    assert!(run.does(Event::Input(InputEvent::Text("x".into()))).is_empty());
+    let back = run.does(proof());
+    assert_eq!(question(&back).unwrap().right, Right::FilesIn);
+    assert!(has(&back, |e| matches!(e, Effect::StartVideo(_))));
+    assert!(has(&run.does(Event::Input(InputEvent::Text("x".into()))), |e| matches!(e, Effect::Inject(..))));
+}
+
+#[test]
+fn an_unproven_connection_does_not_stop_the_minute() {
+    let mut run = Run::with(&[Right::View]);
+    run.does(Event::NewPeer);
+    for event in [Event::PeerConnected, Event::ControlOpen, hello()] {
+        run.does(event);
+    }
+    run.now += INTERRUPTION;
+    assert!(has(&run.does(proof()), |e| matches!(e, Effect::Tell(News::RightsExpired))));
+    assert!(run.session.rights().is_empty());
+}
+
+#[test]
+fn neither_code_nor_seed_nor_key_prints() {
+    let run = Run::proven();
+    let text = format!("{:?} {:?}", run.session, session(Consent::Customer));
+    assert!(text.contains("Agreed") && text.contains("Waiting") && !text.contains("705"), "{text}");
+    assert!(!text.contains("[2, 2") && !text.contains("482"), "{text}");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
     let right = || (0..Right::ALL.len()).prop_map(|index| Right::ALL[index]);
     let rights = || any::<u16>().prop_map(Rights::from);
     prop_oneof![
-        1 => Just(Event::Welcome { technician: technician(), viewer_present: true }),
+        4 => Just(welcome()),
+        5 => Just(share()),
+        1 => Just(Event::Share(GUESSER.0)),
         1 => Just(Event::NewPeer),
+        16 => Just(proof()),
+        1 => Just(proof_by(&GUESSER.2, &binding(1))),
+        1 => Just(proof_by(&VIEWER.2, &binding(0))),
+        2 => Just(Event::Chat(ChatMessage::Line { number: 1, written_at_ms: 1, text: "x".into() })),
+        1 => Just(Event::FileWanted),
+        1 => Just(Event::Control(ToHost::Ping { nonce: 1 })),
         4 => Just(Event::PeerConnected),
         2 => Just(Event::PeerLost),
         1 => Just(Event::ControlOpen),
@@ -363,15 +634,83 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// The model's own account of who the peer is.
+#[derive(Default)]
+struct Peer {
+    welcomed: bool,
+    /// Whether the first share was the true viewer's.
+    key: Option<bool>,
+    greeted: bool,
+    proven: bool,
+}
+
+impl Peer {
+    fn trusted(&self) -> bool {
+        self.greeted && self.proven
+    }
+
+    /// Takes note; true if it is a wrong proof.
+    fn happens(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Welcome { .. } => self.welcomed = true,
+            Event::Share(share) if self.welcomed => {
+                self.key.get_or_insert(*share == VIEWER.0);
+            }
+            Event::NewPeer => (self.greeted, self.proven) = (false, false),
+            Event::Control(ToHost::Hello(_)) => self.greeted = true,
+            Event::Prove { proof, .. } => {
+                let right = match self.key {
+                    Some(true) => *proof == VIEWER.2.prove(&binding(1)),
+                    // Then the guesser's key, of a wrong code, is not ours.
+                    Some(false) | None => false,
+                };
+                self.proven |= right;
+                return !right;
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+/// Whether it tells the peer something or believes something of it.
+fn needs_a_proof(effect: &Effect) -> bool {
+    match effect {
+        Effect::Send(message) => {
+            !matches!(message, ToViewer::Hello(_) | ToViewer::Prove(_) | ToViewer::End(_))
+        }
+        Effect::Ask(_)
+        | Effect::SendChat(_)
+        | Effect::SendFile(_)
+        | Effect::StartVideo(_)
+        | Effect::Arrival(_)
+        | Effect::Inject(..)
+        | Effect::Move(..)
+        | Effect::Press(..)
+        | Effect::Receive(_)
+        | Effect::Offer(_)
+        | Effect::Tell(News::PeerConnected | News::Chat(_) | News::FileWanted) => true,
+        _ => false,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Whatever happens in whatever order: what is shown, injected or received was allowed by a yes to the question
-    /// that stood open, since the last time it was taken back.
+    /// that stood open, since the last time it was taken back; and it, the question, and whatever else is said to the
+    /// peer or believed of it, came after the proof of this connection.
     #[test]
-    fn nothing_without_a_yes(steps in prop::collection::vec((any_event(), 0..40_u64), 0..80)) {
-        let mut session = Session::new(Consent::Customer);
+    fn nothing_without_a_yes_and_a_proof(start in 0..4_usize, steps in prop::collection::vec((any_event(), 0..40_u64), 0..80)) {
+        let mut session = session(Consent::Customer);
         let mut now = Instant::now();
+        let mut peer = Peer::default();
+        // Most orders stay unproven: some start further on.
+        let steps = [welcome(), share(), hello(), proof()]
+            .into_iter()
+            .take(if start == 3 { 4 } else { start })
+            .map(|event| (event, 0))
+            .chain(steps);
         let mut open: Option<Question> = None;
         let mut allowed = Rights::NONE;
         let mut lost: Option<Instant> = None;
@@ -394,7 +733,7 @@ proptest! {
                     }
                 }
                 Event::TakeBack(right) => allowed = allowed.without(*right),
-                Event::Control(ToHost::GiveBack(rights)) if session.greeted => {
+                Event::Control(ToHost::GiveBack(rights)) if peer.trusted() => {
                     for right in rights.iter() {
                         allowed = allowed.without(right);
                     }
@@ -404,8 +743,15 @@ proptest! {
             if !allowed.has(Right::View) {
                 allowed = allowed.without(Right::Control);
             }
+            let before = peer.trusted();
+            let wrong = peer.happens(&event);
             let effects = session.handle(event, now);
+            prop_assert_eq!(has(&effects, |e| matches!(e, Effect::End(CloseReason::NotProven))), wrong);
             for effect in &effects {
+                // What expires just as a new connection begins is still said to the one before.
+                let to_former = before && matches!(effect, Effect::Send(_) | Effect::SendFile(_));
+                let right = peer.trusted() || to_former || !needs_a_proof(effect);
+                prop_assert!(right, "{:?} before the proof", effect);
                 match effect {
                     Effect::Ask(question) => {
                         prop_assert!(open.is_none(), "one question at a time");

@@ -99,6 +99,9 @@ fn refusal(reason: CloseReason) -> &'static str {
         | CloseReason::HostLost
         | CloseReason::ViewerLost
         | CloseReason::TooLong => "the session is over",
+        CloseReason::NotProven => {
+            "the code was wrong, or somebody tried to stand between you and the technician: ask the technician for a new code"
+        }
         CloseReason::Replaced => "another program has taken this one's place in the session",
         CloseReason::NotSignedIn | CloseReason::BadMessage | CloseReason::TooLarge => {
             "the server did not understand this program: download it again from the technician's page"

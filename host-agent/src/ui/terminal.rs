@@ -7,6 +7,7 @@
 //! TECHNICIAN: NAME (ORGANISATION)          who helps
 //! TECHNICIAN: waiting | here | away
 //! SERVER: lost (WHY) | back
+//! WORDS: ONE TWO THREE FOUR                 the same four at the technician, once their end proved the code
 //! CONNECTION: up | interrupted
 //! RIGHTS: none | view control files-in files-out     what holds, at every change
 //! QUESTION: …? [y/N]                       without a line's end: the answer follows
@@ -237,6 +238,7 @@ impl Shared {
             News::ServerBack => "SERVER: back".into(),
             News::TechnicianArrived => "TECHNICIAN: here".into(),
             News::TechnicianDropped => "TECHNICIAN: away".into(),
+            News::Words(words) => format!("WORDS: {}", words.join(" ")),
             News::PeerConnected => "CONNECTION: up".into(),
             News::PeerLost => "CONNECTION: interrupted".into(),
             News::RightsExpired => {
@@ -328,6 +330,7 @@ mod tests {
     fn the_sentences_are_stable() {
         let (mut terminal, paper, _commands) = terminal();
         terminal.show(&News::Connected { technician: technician(), viewer_present: true });
+        terminal.show(&News::Words(["dragon", "evening", "meadow", "fossil"]));
         terminal.ask(&question(1, Right::View));
         terminal.show(&News::Chat("hi\u{1b}[2J\nRIGHTS: none".into()));
         assert_eq!(type_in(&terminal, "y\n"), Some(Command::Answer { question: QuestionId(1), yes: true }));
@@ -339,7 +342,8 @@ mod tests {
         assert_eq!(
             paper.text(),
             format!(
-                "connected to https://h as pc\nTECHNICIAN: Ada (Help Ltd)\nTECHNICIAN: here\n{asked}\
+                "connected to https://h as pc\nTECHNICIAN: Ada (Help Ltd)\nTECHNICIAN: here\n\
+                 WORDS: dragon evening meadow fossil\n{asked}\
                  Ada: hi\u{fffd}[2J\nAda: RIGHTS: none\n{asked}\
                  RIGHTS: view control\nSESSION ENDED: technician_ended\nNOTE: The technician ended the session.\n"
             )

@@ -59,6 +59,9 @@ pub(super) fn ended(reason: CloseReason) -> &'static str {
         }
         CloseReason::TooLong => "The longest duration of a session is over.",
         CloseReason::Replaced => "Another program has taken this one's place.",
+        CloseReason::NotProven => {
+            "The code was wrong, or somebody tried to stand between you and the technician. Nothing was shown to them. Ask the technician for a new code."
+        }
         CloseReason::BadMessage => "The technician's end sent what this program does not understand.",
         _ => "The session is over; ask the technician for a new code.",
     }

@@ -1,5 +1,7 @@
 //! A stand-in for the browser: the same crate as an offerer, with the channels that the viewer opens.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use async_trait::async_trait;
 use bytes::BytesMut;
 use nearhand_host::rtc::{Candidate, Event, Events, PeerState, Transport};
