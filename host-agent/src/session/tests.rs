@@ -577,6 +577,21 @@ fn rights_and_questions_wait_for_the_proof_of_a_new_connection() {
 }
 
 #[test]
+fn a_late_yes_to_sight_shows_nothing_before_the_proof() {
+    let mut run = Run::proven();
+    let asked = run.does(ask(&[Right::View]));
+    for event in [Event::NewPeer, Event::PeerConnected, Event::ControlOpen, hello()] {
+        run.does(event);
+    }
+    let shown = |e: &Effect| matches!(e, Effect::StartVideo(_) | Effect::Send(_));
+    assert!(!has(&run.yes(&asked), shown));
+    assert!(!has(&run.does(Event::Screen { available: true }), shown));
+    let layout = Layout { width: 100, height: 50, monitors: Vec::new() };
+    assert!(!has(&run.does(Event::Layout(layout)), shown));
+    assert!(has(&run.does(proof()), |e| matches!(e, Effect::StartVideo(_))));
+}
+
+#[test]
 fn an_unproven_connection_does_not_stop_the_minute() {
     let mut run = Run::with(&[Right::View]);
     run.does(Event::NewPeer);
