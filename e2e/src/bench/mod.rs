@@ -116,6 +116,7 @@ pub(crate) struct Collected {
 pub(crate) struct Received {
     pub(crate) all: f64,
     pub(crate) video: f64,
+    pub(crate) frames: f64,
 }
 
 impl Bench {
