@@ -16,19 +16,21 @@ const MEASURE: Duration = Duration::from_secs(20);
 
 /// Longest time that a still picture is given until nothing of it is sent any more.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// Silence of this length is the end; a browser that misses frames asks for a keyframe after three seconds.
+const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long it takes until no byte of picture came for two seconds; [`PATIENCE`] if that does not happen.
+/// How long it takes until no byte of picture came for [`SILENCE`]; [`PATIENCE`] if that does not happen.
 async fn quiet_after(bench: &Bench) -> Result<Duration> {
     let begin = Instant::now();
     let (mut last, mut changed) = (bench.received().await?.video, begin);
-    while begin.elapsed() < PATIENCE && changed.elapsed() < Duration::from_secs(2) {
+    while begin.elapsed() < PATIENCE && changed.elapsed() < SILENCE {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let now = bench.received().await?.video;
         if now > last {
             (last, changed) = (now, Instant::now());
         }
     }
-    Ok(if changed.elapsed() < Duration::from_secs(2) { PATIENCE } else { changed - begin })
+    Ok(if changed.elapsed() < SILENCE { PATIENCE } else { changed - begin })
 }
 
 /// A still test picture, after everything about it has been sent.
