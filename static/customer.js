@@ -165,7 +165,7 @@ function offer(found) {
   byId("download-words").textContent = `Download for ${SYSTEMS[found.system] ?? found.system}`;
   byId("download-facts").textContent = `${megabytes(found.bytes)} · nothing is installed`;
   byId("download-sha256").textContent = found.sha256 ?? "";
-  showCommand(byId("linux-command"), linuxCommand(name));
+  showCommand(byId("linux-command"), linuxCommand(name, location.origin));
   byId("start-command").textContent = startCommand(digits, location.origin);
   for (const each of ["linux", "windows", "macos"]) byId(`start-${each}`).hidden = each !== found.system;
   reveal("get-program");

@@ -58,9 +58,13 @@ export function fileName(digits, location, file) {
   return `nearhand-host-${digits}@${host}${port}${extension}`;
 }
 
-/** The line that makes a downloaded program executable on Linux and starts it. */
-export function linuxCommand(name) {
-  return `cd "$(xdg-user-dir DOWNLOAD)" && chmod +x ${name} && ./${name}`;
+/**
+ * The line that makes a downloaded program executable on Linux and starts it. A program takes the server in its name
+ * for https; where this page came without it (on the computer itself, for a try) the line says so.
+ */
+export function linuxCommand(name, origin) {
+  const server = origin.startsWith("http://") ? ` --server ${origin}` : "";
+  return `cd "$(xdg-user-dir DOWNLOAD)" && chmod +x ${name} && ./${name}${server}`;
 }
 
 /** The line for somebody who has the program already. */

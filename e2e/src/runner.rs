@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::places::Places;
 use crate::process;
@@ -113,7 +114,7 @@ async fn play_one(story: &Story, run: &str, places: &Places, folder: &Path) -> E
     let told = tokio::select! {
         told = tokio::time::timeout(story.limit, plot) => told,
         // The guards of the story end what it started.
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupted() => {
             println!("FAILED  {}\n        interrupted", story.name);
             return End::Interrupted;
         }
@@ -162,6 +163,15 @@ pub(crate) fn nothing_left(run: &str, folder: &Path) -> Result<()> {
         return Ok(());
     }
     bail!("left behind: {}", processes.into_iter().chain(files).collect::<Vec<_>>().join(", "))
+}
+
+/// Ctrl+C, or the polite request to end.
+pub(crate) async fn interrupted() -> Result<()> {
+    let mut asked = signal(SignalKind::terminate()).context("listening for signals")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl+C"),
+        _ = asked.recv() => Ok(()),
+    }
 }
 
 /// Tells this run's processes from those of every other.

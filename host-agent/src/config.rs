@@ -1,5 +1,8 @@
 //! What the program was started with: arguments, environment and its own file name, parsed once into types.
 
+// The comments of the options are the text of `--help`, not Markdown.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};

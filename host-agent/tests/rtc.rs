@@ -73,6 +73,8 @@ async fn frames_arrive_marked_with_capture_times_and_a_keyframe_is_asked_for() {
     let start = Instant::now();
     for number in 0..10u32 {
         until_can_send(&host).await;
+        // The first frame leaves slowly, so that the line is surely still busy with it when the next is tried.
+        host.set_pacing((number == 0).then_some(1_000_000));
         let captured = start + Duration::from_millis(20) * number;
         host.send_frame(frame(number == 0, 50_000, captured)).expect("frame");
         if number == 0 {

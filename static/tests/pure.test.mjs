@@ -99,7 +99,9 @@ test("a download's name carries code and server", () => {
 
 test("commands name the code once and nothing that a shell would take apart", () => {
   const name = download.fileName("482913705", new URL("https://help.example.com:8443/"), "x");
-  assert.equal(download.linuxCommand(name), `cd "$(xdg-user-dir DOWNLOAD)" && chmod +x ${name} && ./${name}`);
+  const command = `cd "$(xdg-user-dir DOWNLOAD)" && chmod +x ${name} && ./${name}`;
+  assert.equal(download.linuxCommand(name, "https://help.example.com"), command);
+  assert.equal(download.linuxCommand(name, "http://127.0.0.1:8080"), `${command} --server http://127.0.0.1:8080`);
   assert.match(name, /^[a-z0-9@._-]+$/);
   assert.equal(download.startCommand("482913705", "https://h.example"), "nearhand-host --server https://h.example --code 482913705");
 });

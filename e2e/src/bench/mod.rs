@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::host::Host;
 use crate::meeting::{Session, Viewer, names};
 use crate::places::Places;
-use crate::runner::{name_of_run, nothing_left};
+use crate::runner::{interrupted, name_of_run, nothing_left};
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::x::xvfb::Xvfb;
@@ -71,7 +71,7 @@ pub async fn run(json: Option<&Path>, only: Option<&str>) -> Result<bool> {
         let stage = Stage::new(id, &run, &places, folder.path())?;
         let measured = tokio::select! {
             measured = tokio::time::timeout(LIMIT, measure(&stage, &mut report)) => measured,
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupted() => {
                 drop(stage);
                 nothing_left(&run, folder.path())?;
                 bail!("interrupted");
@@ -116,6 +116,7 @@ pub(crate) struct Collected {
 pub(crate) struct Received {
     pub(crate) all: f64,
     pub(crate) video: f64,
+    pub(crate) frames: f64,
 }
 
 impl Bench {

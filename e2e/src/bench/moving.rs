@@ -36,18 +36,19 @@ async fn scene(
     tokio::time::sleep(SETTLE).await;
     let (drawn, bytes, cpu) = (window.ticks(), bench.received().await?, cpu_seconds(bench.host.pid())?);
     let Collected { mut ages, unreadable, seconds } = bench.collect(MEASURE).await?;
-    let (drawn, bytes, cpu) = (
-        window.ticks() - drawn,
-        bench.received().await?.all - bytes.all,
-        cpu_seconds(bench.host.pid())? - cpu,
-    );
+    let (drawn, after, cpu) =
+        (window.ticks() - drawn, bench.received().await?, cpu_seconds(bench.host.pid())? - cpu);
     ensure!(!ages.is_empty(), "no time code was read, {unreadable} were unreadable");
     let runs = ages.len();
     report.add(id, "shown", runs as f64 / seconds, "/s", runs, Some(goals.shown));
     report.add(id, "drawn", f64::from(drawn) / seconds, "/s", drawn as usize, None);
+    report.add(id, "decoded", (after.frames - bytes.frames) / seconds, "/s", 1, None);
+    if unreadable > 0 {
+        report.add(id, "unreadable", unreadable as f64, "frames", 1, None);
+    }
     report.add(id, "p50", percentile(&mut ages, 0.5), "ms", runs, Some(goals.p50));
     report.add(id, "p95", percentile(&mut ages, 0.95), "ms", runs, Some(goals.p95));
-    report.add(id, "rate", bytes / seconds / 1000.0, "kB/s", 1, goals.kilobytes);
+    report.add(id, "rate", (after.all - bytes.all) / seconds / 1000.0, "kB/s", 1, goals.kilobytes);
     report.add(id, "host_cpu", cpu / seconds * 100.0, "% core", 1, None);
     Ok(())
 }

@@ -14,11 +14,31 @@ use crate::x::window::Window;
 
 const MEASURE: Duration = Duration::from_secs(20);
 
+/// Longest time that a still picture is given until nothing of it is sent any more.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Silence of this length is the end; a browser that misses frames asks for a keyframe after three seconds.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long it takes until no byte of picture came for [`SILENCE`]; [`PATIENCE`] if that does not happen.
+async fn quiet_after(bench: &Bench) -> Result<Duration> {
+    let begin = Instant::now();
+    let (mut last, mut changed) = (bench.received().await?.video, begin);
+    while begin.elapsed() < PATIENCE && changed.elapsed() < SILENCE {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = bench.received().await?.video;
+        if now > last {
+            (last, changed) = (now, Instant::now());
+        }
+    }
+    Ok(if changed.elapsed() < SILENCE { PATIENCE } else { changed - begin })
+}
+
 /// A still test picture, after everything about it has been sent.
 pub(super) async fn idle(stage: &Stage, report: &mut Report) -> Result<()> {
     let bench = Bench::start(stage).await?;
     let _pattern = Window::open(&bench.xvfb.display, Pattern)?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let quiet = quiet_after(&bench).await?;
+    report.add("idle", "quiet_after", quiet.as_secs_f64(), "s", 1, None);
     let (bytes, cpu) = (bench.received().await?, cpu_seconds(bench.host.pid())?);
     tokio::time::sleep(MEASURE).await;
     let (after, used) = (bench.received().await?, cpu_seconds(bench.host.pid())? - cpu);

@@ -9,7 +9,7 @@ use crate::meeting::{Meeting, Session, Viewer};
 use crate::runner::Story;
 use crate::server::Server;
 use crate::stage::Stage;
-use crate::x::programs::Typist;
+use crate::x::programs::show_terminal;
 use crate::x::scenes::Pattern;
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
@@ -92,7 +92,7 @@ async fn session(stage: &Stage) -> Result<()> {
     meeting.viewer.phase("viewing").await?;
     meeting.viewer.picture_there().await?;
     let _pattern = Window::open(&meeting.xvfb.display, Pattern)?;
-    let _typist = Typist::start(stage, &meeting.xvfb).await?;
+    show_terminal(stage, &meeting.xvfb).await?;
     meeting.viewer.shows(&meeting.xvfb, 28.0).await?;
     shoot_all(stage, &tab, "session-viewing").await?;
     meeting.allow_control().await?;

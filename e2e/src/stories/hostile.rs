@@ -217,7 +217,7 @@ async fn hostile_viewer(stage: &Stage) -> Result<()> {
     victim.says("connected to").await?;
     let report: Value = attacker.js_async(HOSTILE_VIEWER, &[json!(session.id), channels()]).await?;
     let opened = report["opened"].as_array().map_or(0, Vec::len);
-    ensure!(opened >= 1, "no channel was opened: {report}");
+    ensure!(opened >= 1 && report["sent"].as_u64() > Some(100), "no garbage was thrown: {report}");
     ensure!(!victim.complaint().contains("panicked"), "the host panicked: {}", victim.complaint());
     let screen = other.xvfb.screen()?;
     ensure!(screen.keys_down()?.is_empty(), "garbage pressed a key");
@@ -297,6 +297,7 @@ async fn hostile_host(stage: &Stage) -> Result<()> {
     attacker.goto(&server.url).await?;
     let report: Value = attacker.js_async(HOSTILE_HOST, &[json!(session.code[..6])]).await?;
     ensure!(report["opened"].as_array().map_or(0, Vec::len) >= 1, "no channel was opened: {report}");
+    viewer.tab.until("the tab to count the garbage", "Number(document.body.dataset.malformed) > 0").await?;
     // The attacker is gone now: a tab that lives says so, one that broke still shows what it showed.
     let alive = wait::find(Duration::from_secs(15), "the tab to notice that the host is gone", || async {
         let phase = viewer.now().await?;

@@ -96,8 +96,12 @@ async fn from_desk_to_question(stage: &Stage) -> Result<()> {
     customer.reads("#who-name", TECHNICIAN).await?;
 
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    let shown = customer.text("#linux-command").await?;
+    let line = shown.replace(['\n', '\u{a0}'], " ");
+    let arguments =
+        line.split_once(&format!("./{name}")).with_context(|| format!("the page says: {shown}"))?.1;
     let mut host = Host::start_program(stage, &program, |command| {
-        command.args(["--server", &server.url]).env("DISPLAY", &xvfb.display);
+        command.args(arguments.split_whitespace()).env("DISPLAY", &xvfb.display);
     })?;
     let said = host.says(host::VIEW);
     // The question comes when the technician's tab is there to ask.

@@ -39,6 +39,31 @@ impl Typist {
     }
 }
 
+/// A terminal window that shows something, for pictures.
+pub(crate) async fn show_terminal(stage: &Stage, xvfb: &Xvfb) -> Result<()> {
+    let ready = stage.folder("terminal")?.join("ready");
+    let show = "for n in 1 2 3 4 5 6; do echo \"printer-$n  idle  0 jobs  toner $((n * 13)) %\"; done";
+    let script =
+        format!("echo '$ lpstat -p'; {show}; printf '$ '; touch {}; exec sleep 600", quoted(&ready)?);
+    let mut command = stage.command("xterm");
+    command.args([
+        "-u8",
+        "-fa",
+        "monospace",
+        "-fs",
+        "13",
+        "-geometry",
+        "64x18+160+330",
+        "-e",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    command.env("DISPLAY", &xvfb.display).env("LC_ALL", "C.UTF-8");
+    stage.start("xterm", &mut command)?;
+    wait::until(Duration::from_secs(10), "xterm to show its text", || Ok(ready.exists())).await
+}
+
 fn quoted(path: &Path) -> Result<String> {
     let text = path.to_str().context("a temporary folder that is no UTF-8")?;
     Ok(format!("'{}'", text.replace('\'', r"'\''")))

@@ -41,6 +41,10 @@ impl FeedbackTap {
             if let Some(worst) = report.reports.iter().map(|report| report.fraction_lost).max() {
                 self.shared.set_reported_loss(f32::from(worst) / 256.0);
             }
+            // There is one stream.
+            if let Some(report) = report.reports.first() {
+                self.shared.set_reported_to(report.last_sequence_number);
+            }
         } else if let Some(estimate) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
             self.shared.set_remb(estimate.bitrate as u32);
         }

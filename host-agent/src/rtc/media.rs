@@ -144,9 +144,9 @@ impl Video {
                 tokio::time::sleep(pause).await;
                 in_burst = 0;
             }
-            let size = packet.marshal_size();
+            let (number, size) = (packet.header.sequence_number, packet.marshal_size());
             track.write_rtp(packet).await?;
-            self.shared.count_packet(size);
+            self.shared.count_packet(number, size);
             in_burst += 1;
         }
         Ok(())

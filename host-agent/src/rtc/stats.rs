@@ -1,7 +1,7 @@
 //! What is known about the way to the browser, gathered from every part of the connection.
 
 use super::event::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Stats {
     pub retransmissions_refused: u64,
     /// PLI and FIR received.
     pub keyframe_requests: u64,
+    /// The browser has reported the newest packet as received: nothing is on its way, and nothing was lost at the end.
+    pub all_arrived: bool,
 }
 
 /// Where all parts write and [`Stats`] is read from. Nothing here is held across a wait.
@@ -52,6 +54,10 @@ pub(super) struct Shared {
     retransmissions: AtomicU64,
     refused: AtomicU64,
     keyframe_requests: AtomicU64,
+    /// Sequence number of the newest packet sent.
+    newest_sent: AtomicU16,
+    /// The highest sequence number that the browser reported.
+    newest_reported: AtomicU16,
 }
 
 /// The measured part.
@@ -81,6 +87,11 @@ impl Shared {
         self.update(|line| line.reported_loss = Some(loss));
     }
 
+    /// The highest sequence number of a receiver report, whose upper half counts the turns (RFC 3550, 6.4.1).
+    pub(super) fn set_reported_to(&self, extended: u32) {
+        self.newest_reported.store(extended as u16, Relaxed);
+    }
+
     pub(super) fn set_remb(&self, bitrate: u32) {
         self.update(|line| line.remb = Some(bitrate));
     }
@@ -94,7 +105,8 @@ impl Shared {
         self.keyframe_requests.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_packet(&self, bytes: usize) {
+    pub(super) fn count_packet(&self, sequence_number: u16, bytes: usize) {
+        self.newest_sent.store(sequence_number, Relaxed);
         self.packets_sent.fetch_add(1, Relaxed);
         self.bytes_sent.fetch_add(bytes as u64, Relaxed);
     }
@@ -124,6 +136,8 @@ impl Shared {
             retransmissions: self.retransmissions.load(Relaxed),
             retransmissions_refused: self.refused.load(Relaxed),
             keyframe_requests: self.keyframe_requests.load(Relaxed),
+            all_arrived: self.packets_sent.load(Relaxed) > 0
+                && self.newest_sent.load(Relaxed) == self.newest_reported.load(Relaxed),
         }
     }
 }

@@ -106,6 +106,7 @@ impl Rate {
             self.bitrate = (f64::from(before) * (1.0 + per_second * seconds)) as u32 + 5_000;
         }
         self.bitrate = self.bitrate.clamp(LEAST, MOST);
+        tracing::trace!(self.bitrate, used, loss, ?queue, buffered, "the line");
         self.bitrate != before
     }
 

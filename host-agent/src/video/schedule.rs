@@ -15,6 +15,9 @@ const REFINE_INTERVAL: Duration = Duration::from_millis(50);
 const REFINEMENTS: u8 = 10;
 /// A quantiser that nobody can tell from a better one on a desktop: no refinement below.
 const SHARP_QP: u8 = 16;
+/// Chromium asks for a keyframe whenever it saw no frame for three seconds, also of a screen that rests. Requests from
+/// here on are that question, and not a sign of trouble.
+const ASKED_BY_SILENCE: Duration = Duration::from_millis(2_500);
 /// What may be sent ahead of the bitrate's even flow, as time.
 const BURST: Duration = Duration::from_millis(80);
 
@@ -62,9 +65,18 @@ impl Schedule {
         self.damaged = true;
     }
 
-    /// The other end can't decode, or decoding must start anew.
+    /// Decoding must start anew.
     pub(super) fn want_keyframe(&mut self) {
         self.keyframe_wanted = true;
+    }
+
+    /// The other end asks for a keyframe; `all_arrived`: it has everything that was sent.
+    pub(super) fn keyframe_asked(&mut self, now: Instant, all_arrived: bool) {
+        let silent =
+            self.last_frame.is_some_and(|last| now.saturating_duration_since(last) >= ASKED_BY_SILENCE);
+        if !(silent && all_arrived) {
+            self.keyframe_wanted = true;
+        }
     }
 
     /// What to do at `now`; `line_free`: the transport would take a frame.
@@ -221,6 +233,28 @@ mod tests {
         schedule.want_keyframe();
         assert_eq!(schedule.next(now, true), Step::WaitUntil(now + KEYFRAME_INTERVAL));
         assert_eq!(schedule.next(now + KEYFRAME_INTERVAL, true), Step::Frame { keyframe: true });
+    }
+
+    #[test]
+    fn silence_alone_earns_no_keyframe() {
+        let (mut schedule, now) = started();
+        let later = now + Duration::from_secs(3);
+        schedule.keyframe_asked(later, true);
+        assert_eq!(
+            schedule.next(later, true),
+            Step::Wait,
+            "it has everything and asks because nothing comes"
+        );
+        schedule.keyframe_asked(later, false);
+        assert_eq!(
+            schedule.next(later, true),
+            Step::Frame { keyframe: true },
+            "the end of the last frame was lost"
+        );
+        let (mut schedule, now) = started();
+        let soon = now + Duration::from_secs(1);
+        schedule.keyframe_asked(soon, true);
+        assert_eq!(schedule.next(soon, true), Step::Frame { keyframe: true }, "it can't decode what it has");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl<'a> Worker<'a> {
             }
             if let Some(live) = &mut self.live {
                 if orders.keyframe {
-                    live.schedule.want_keyframe();
+                    live.schedule.keyframe_asked(Instant::now(), live.transport.stats().all_arrived);
                 }
                 if let Some(arrival) = orders.arrival {
                     live.rate.arrival(arrival);

@@ -1,5 +1,8 @@
 //! The command line, which is the manual.
 
+// The comments of the options are the text of `--help`, not Markdown.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::path::PathBuf;
 
 use clap::Parser;
