@@ -194,7 +194,7 @@ const HOSTILE_VIEWER: &str = r#"
 "#;
 
 /// The labels of the channels, and how they are opened.
-fn channels() -> Value {
+pub(super) fn channels() -> Value {
     nearhand_protocol::channel::Channel::ALL
         .iter()
         .map(|channel| {

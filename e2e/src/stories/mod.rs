@@ -10,6 +10,7 @@ mod gallery;
 mod harness;
 mod hostile;
 mod pairing;
+mod proof;
 mod refusals;
 
 use crate::runner::Story;
@@ -35,6 +36,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         chat::stories(),
         files::stories(),
         endings::stories(),
+        proof::stories(),
         refusals::stories(),
         hostile::stories(),
         firefox::stories(),
