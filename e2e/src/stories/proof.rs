@@ -208,7 +208,8 @@ fn with_another_fingerprint(sdp: &str) -> String {
 }
 
 /// Shows that neither end takes a connection whose certificate is not the one that it was told, whichever end was lied
-/// to: DTLS fails before anything is proven, so there is neither question nor picture. Nothing is said about proofs here.
+/// to: DTLS fails before anything is proven, so there is neither question nor picture. Nothing is said about proofs here,
+/// nor about words: the tab goes on trying, and neither end tells its person why.
 async fn changed_fingerprints(stage: &Stage) -> Result<()> {
     let xvfb = Xvfb::start(stage, 640, 480).await?;
     let server = Server::start(stage).await?;
