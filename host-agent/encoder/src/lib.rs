@@ -26,6 +26,6 @@ mod error;
 mod picture;
 
 pub use assembly::assembly;
-pub use encoder::{Config, EncodedFrame, Encoder};
+pub use encoder::{Config, EncodedFrame, Encoder, LEAST_QP};
 pub use error::Error;
 pub use picture::{Picture, Rect};

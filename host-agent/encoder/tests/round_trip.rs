@@ -130,7 +130,7 @@ fn the_bitrate_follows_while_it_runs() {
             .sum()
     };
     let high = bits(&mut encoder, 0);
-    encoder.set_bitrate(600_000).unwrap();
+    encoder.set_bitrate(400_000).unwrap();
     let low = bits(&mut encoder, 60);
     encoder.set_bitrate(6_000_000).unwrap();
     let again = bits(&mut encoder, 120);

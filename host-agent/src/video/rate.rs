@@ -28,8 +28,10 @@ const SHORT_QUEUE: Duration = Duration::from_millis(40);
 const LONG_BUFFER: u16 = 250;
 /// After a cut it takes this long until its effect is seen.
 const AFTER_CUT: Duration = Duration::from_millis(400);
-/// After a cut the rate climbs slowly for this long.
+/// After a cut the rate climbs slowly for this long, from where the line was seen to be full.
 const CAREFUL: Duration = Duration::from_secs(20);
+/// So many looks in a row must find the line too full: one alone may be a browser that was busy for a moment.
+const LOOKS: u8 = 2;
 
 /// The controller.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(super) struct Rate {
     bitrate: u32,
     looked: Option<Instant>,
     cut: Option<Instant>,
+    /// What arrived per second when the line was last found too full.
+    full_at: u32,
+    /// Looks in a row that found it too full.
+    found_full: u8,
     sent_bits: u64,
     reported: Arrival,
 }
@@ -44,7 +50,15 @@ pub(super) struct Rate {
 impl Rate {
     /// At [`START`].
     pub(super) fn new() -> Self {
-        Self { bitrate: START, looked: None, cut: None, sent_bits: 0, reported: Arrival::default() }
+        Self {
+            bitrate: START,
+            looked: None,
+            cut: None,
+            full_at: 0,
+            found_full: 0,
+            sent_bits: 0,
+            reported: Arrival::default(),
+        }
     }
 
     /// Bits per second to aim at.
@@ -88,21 +102,30 @@ impl Rate {
 
         let loss = stats.loss.unwrap_or(0.0);
         let queue = stats.queue_delay.unwrap_or_default();
-        let too_full = loss >= HEAVY_LOSS || queue >= LONG_QUEUE || buffered >= LONG_BUFFER;
+        let line_full = loss >= HEAVY_LOSS || queue >= LONG_QUEUE;
+        // The other end's report is the mean of a second already.
+        let too_full = line_full || buffered >= LONG_BUFFER;
         let settled = self.cut.is_none_or(|cut| {
             let round_trips = stats.round_trip.unwrap_or_default() * 2;
             now.saturating_duration_since(cut) >= AFTER_CUT.max(round_trips)
         });
-        if too_full && settled {
+        self.found_full = match (line_full, buffered >= LONG_BUFFER) {
+            (_, true) => LOOKS,
+            (true, false) => self.found_full.saturating_add(1),
+            (false, false) => 0,
+        };
+        if self.found_full >= LOOKS && settled {
             self.cut = Some(now);
             // What arrived is what the line takes, where we tried to fill it.
             let arrived = stats.delivered_bitrate.filter(|_| used > 0.5).unwrap_or(before);
+            self.full_at = arrived;
             let target = f64::from(before) * 0.85;
             let target = target.min((f64::from(arrived) * 0.9).max(f64::from(before) * 0.4));
             self.bitrate = target as u32;
         } else if !too_full && used >= 0.5 && loss <= LIGHT_LOSS && queue <= SHORT_QUEUE {
             // Only who uses the rate learns whether the line takes it.
-            let per_second = if self.is_careful(now) { 0.08 } else { 0.5 };
+            let near = self.is_careful(now) && f64::from(before) > f64::from(self.full_at) * 0.8;
+            let per_second = if near { 0.08 } else { 0.5 };
             self.bitrate = (f64::from(before) * (1.0 + per_second * seconds)) as u32 + 5_000;
         }
         self.bitrate = self.bitrate.clamp(LEAST, MOST);

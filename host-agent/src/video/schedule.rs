@@ -9,12 +9,15 @@ const INTERVAL: Duration = Duration::from_micros(16_600);
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// While a frame is still on its way out, look again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// What a resting picture waits for before it is refined, and between two refinements.
+/// A picture that has not changed for this long rests. Scrolling and typing come ten times a second: refined in
+/// between, the encoder's rate control would take each rest for easy content and code the next change far too well.
+const REST: Duration = Duration::from_millis(150);
+/// Between two refinements of a resting picture.
 const REFINE_INTERVAL: Duration = Duration::from_millis(50);
 /// Refinements of one resting picture; the encoder's rate control sharpens each a little.
 const REFINEMENTS: u8 = 10;
 /// A quantiser that nobody can tell from a better one on a desktop: no refinement below.
-const SHARP_QP: u8 = 16;
+const SHARP_QP: u8 = nearhand_encoder::LEAST_QP;
 /// Chromium asks for a keyframe whenever it saw no frame for three seconds, also of a screen that rests. Requests from
 /// here on are that question, and not a sign of trouble.
 const ASKED_BY_SILENCE: Duration = Duration::from_millis(2_500);
@@ -87,7 +90,8 @@ impl Schedule {
         } else if self.keyframe_wanted {
             keyframe_from
         } else if self.refinements_left > 0 {
-            self.last_frame.map_or(now, |last| last + REFINE_INTERVAL)
+            let pause = if self.refinements_left == REFINEMENTS { REST } else { REFINE_INTERVAL };
+            self.last_frame.map_or(now, |last| last + pause)
         } else {
             return Step::Wait;
         };
@@ -263,9 +267,10 @@ mod tests {
         schedule.damaged();
         now += Duration::from_secs(1);
         schedule.sent(now, SMALL);
-        for _ in 0..REFINEMENTS {
-            assert_eq!(schedule.next(now, true), Step::WaitUntil(now + REFINE_INTERVAL));
-            now += REFINE_INTERVAL;
+        for refinement in 0..REFINEMENTS {
+            let pause = if refinement == 0 { REST } else { REFINE_INTERVAL };
+            assert_eq!(schedule.next(now, true), Step::WaitUntil(now + pause));
+            now += pause;
             assert_eq!(schedule.next(now, true), Step::Frame { keyframe: false });
             schedule.sent(now, Sent { changed: false, ..SMALL });
         }
