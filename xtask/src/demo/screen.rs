@@ -92,7 +92,8 @@ impl Display {
     }
 
     fn start_programs(&self) -> Result<Vec<Running>> {
-        let shell = format!("printf '{HELLO}'; exec \"${{SHELL:-/bin/sh}}\"");
+        // A plain shell with a plain prompt: what a person's own shell shows is nobody else's business.
+        let shell = format!("printf '{HELLO}'; cd; PS1='customer$ ' exec sh");
         let lines: [&[&str]; 4] = [
             &["openbox"],
             &[
@@ -103,6 +104,8 @@ impl Display {
                 "12",
                 "-geometry",
                 "76x22+40+60",
+                "-title",
+                "Terminal",
                 "-e",
                 "sh",
                 "-c",
