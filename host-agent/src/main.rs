@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use nearhand_host::config::{Config, StartError};
 use nearhand_host::host::{self, Console};
+use nearhand_host::logging;
 use nearhand_protocol::close::CloseReason;
 use tokio::sync::mpsc;
-use tracing_subscriber::EnvFilter;
 
 /// Ending takes two seconds at most, whatever hangs.
 const LONGEST_END: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("NEARHAND_LOG").unwrap_or_else(|_| EnvFilter::new("error")))
+        .with_env_filter(logging::filter())
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();

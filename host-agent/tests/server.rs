@@ -99,27 +99,30 @@ async fn a_restarted_server_is_come_back_to() {
 #[tokio::test]
 async fn nobody_at_the_address_and_somebody_else_are_told_apart() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    let start = |address: SocketAddr| {
-        let address = Address::parse(&format!("http://{address}")).expect("an address");
+    let start = |scheme: &str, address: SocketAddr| {
+        let address = Address::parse(&format!("{scheme}://{address}")).expect("an address");
         let connector = Connector::new(address, None).expect("a connector");
         let nameplate = Nameplate::from_number(1).expect("a nameplate");
         Signal::start(connector, Introduction { nameplate, info: HostInfo::default() })
     };
-    let (signal, mut events) = start(free);
+    let (signal, mut events) = start("http", free);
     let words = refusal(&mut events).await;
     assert!(words.contains(&free.to_string()) && words.contains("can't be reached"), "{words}");
     signal.finish(PATIENCE).await;
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("its address");
-    let stranger = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.expect("a caller");
-        let mut request = [0; 1024];
-        let _ = stream.read(&mut request).await;
-        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
-    });
-    let (signal, mut events) = start(address);
-    assert!(refusal(&mut events).await.contains("no Nearhand server"));
-    signal.finish(PATIENCE).await;
-    stranger.await.expect("the stranger");
+    for (scheme, expected) in [("http", "no Nearhand server"), ("https", "nothing speaks TLS")] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let stranger = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+        });
+        let (signal, mut events) = start(scheme, address);
+        let words = refusal(&mut events).await;
+        assert!(words.contains(expected), "{words}");
+        signal.finish(PATIENCE).await;
+        stranger.await.expect("the stranger");
+    }
 }

@@ -64,11 +64,12 @@ impl Connector {
                     SignalError::Unreachable { server: server.clone(), reason: error.to_string() }
                 })?;
                 let stream = tls.connect(name, tcp).await.map_err(|error| {
-                    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-                    {
-                        SignalError::Certificate { server: server.clone(), reason: error.to_string() }
-                    } else {
-                        unreachable(error)
+                    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                        Some(rustls::Error::InvalidMessage(_)) => SignalError::NotTls(server.clone()),
+                        Some(_) => {
+                            SignalError::Certificate { server: server.clone(), reason: error.to_string() }
+                        }
+                        None => unreachable(error),
                     }
                 })?;
                 Box::new(stream)

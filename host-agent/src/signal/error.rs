@@ -27,6 +27,9 @@ pub enum SignalError {
         /// What TLS says.
         reason: String,
     },
+    /// Something else than TLS answered.
+    #[error("at {0} nothing speaks TLS: check the address and its port")]
+    NotTls(String),
     /// The file of `--ca-cert`.
     #[error("the certificates in {file} can't be used ({reason}): give a file in PEM form with --ca-cert")]
     CaCert {
@@ -66,8 +69,8 @@ impl SignalError {
             Self::Refused(reason) => {
                 !reason.worth_retrying() && !matches!(reason, CloseReason::TooManyAttempts)
             }
-            // A failing certificate may be somebody in the middle: nothing is tried again behind the person's back.
-            Self::Certificate { .. } | Self::CaCert { .. } | Self::NoRoots(_) => true,
+            // A failing certificate, or none, may be somebody in the middle: nothing is tried again behind the person's back.
+            Self::Certificate { .. } | Self::NotTls(_) | Self::CaCert { .. } | Self::NoRoots(_) => true,
             _ => false,
         }
     }
