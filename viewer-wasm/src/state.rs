@@ -30,6 +30,8 @@ use proving::Agreement;
 
 /// How often the host is asked for a sign of life, in milliseconds.
 pub const PING_MS: u64 = 1_000;
+/// With more peer connections in a row than this without data, the technician is told that something is wrong.
+const TELL_UNREACHED: u8 = 1;
 /// A clock that jumps by more than this slept (a closed lid, a throttled tab): nobody was silent, in milliseconds.
 const SLEPT_MS: u64 = 5_000;
 
@@ -107,6 +109,8 @@ pub struct State {
     layout: Option<Layout>,
     nonce: u32,
     disbelieved: u32,
+    /// Peer connections in a row, the current one among them, that have carried no data so far.
+    unreached: u8,
     ended: Option<CloseReason>,
 }
 
@@ -132,6 +136,7 @@ impl State {
             layout: None,
             nonce: 0,
             disbelieved: 0,
+            unreached: 0,
             ended: None,
         }
     }
@@ -160,6 +165,7 @@ impl State {
             return Phase::Reconnecting;
         }
         match (self.host_present, self.met) {
+            (true, false) if self.unreached > TELL_UNREACHED => Phase::Unreached,
             (true, false) => Phase::Connecting,
             (true, true) => Phase::Reconnecting,
             (false, false) if self.pairing.is_some_and(|pairing| pairing.open) => Phase::Waiting,
@@ -365,6 +371,8 @@ impl State {
 
     fn start(&mut self, effects: &mut Vec<Effect>) {
         let epoch = self.next_epoch;
+        // Each new one counts as vain until data come over it.
+        self.unreached = self.unreached.saturating_add(1);
         self.next_epoch = Epoch(epoch.0.saturating_add(1));
         self.held = Rights::NONE;
         self.asked = Rights::NONE;

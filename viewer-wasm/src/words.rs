@@ -43,6 +43,7 @@ pub const fn status(phase: Phase) -> &'static str {
         Phase::Opening => "Opening the session…",
         Phase::Waiting => "Waiting for the customer",
         Phase::Connecting => "Connecting to the customer…",
+        Phase::Unreached => "No connection yet",
         Phase::Locked => "Digits needed",
         Phase::Proving => "Checking the connection…",
         Phase::Stranded => "Can’t go on in this tab",
@@ -62,6 +63,7 @@ pub const fn heading(phase: Phase) -> &'static str {
         Phase::Opening => "Opening the session",
         Phase::Waiting => "Waiting for the customer",
         Phase::Connecting => "The customer is here",
+        Phase::Unreached => "No connection to the customer yet",
         Phase::Locked => "Enter the last three digits of the code",
         Phase::Proving => "Checking that nobody stands between",
         Phase::Stranded => "This session belongs to another tab",
@@ -80,6 +82,10 @@ pub const fn explanation(phase: Phase) -> &'static str {
         Phase::Opening => "One moment.",
         Phase::Waiting => "Read these nine digits to the customer, or send the link.",
         Phase::Connecting => "A direct, encrypted connection to their computer is being made.",
+        Phase::Unreached => {
+            "Either the two networks do not let each other through, or somebody changes what the server passes \
+             on. Nothing was shown. This tab keeps trying; if it stays like this, end the session and start a new one."
+        }
         Phase::Locked => {
             "This tab does not know them, and they prove that nobody stands between you and the customer. \
              There is one try: three wrong digits end the session."

@@ -211,6 +211,8 @@ pub enum News {
     PeerConnected,
     /// The connection broke; for a minute everything is kept.
     PeerLost,
+    /// Connection after connection was begun, and none came about.
+    Unreached,
     /// The minute is over: every right was taken back.
     RightsExpired,
     /// These rights hold now.

@@ -84,8 +84,13 @@ pub struct Session {
     layout: Option<Layout>,
     input_problem: Option<InputProblem>,
     garbage: u32,
+    /// Peer connections in a row that have carried no data so far.
+    unreached: u8,
     ended: Option<CloseReason>,
 }
+
+/// After so many peer connections in a row that never carried data, the customer is told.
+const TELL_UNREACHED: u8 = 2;
 
 impl Session {
     /// A session in which nothing is allowed. `consent` is what a yes counts as: the customer's, or that of the command
@@ -111,6 +116,7 @@ impl Session {
             layout: None,
             input_problem: None,
             garbage: 0,
+            unreached: 0,
             ended: None,
         }
     }
@@ -167,6 +173,11 @@ impl Session {
             Event::ServerEnded(reason) => self.end(reason, &mut out),
 
             Event::NewPeer => {
+                // Each new one counts as vain until data come over it.
+                if self.unreached == TELL_UNREACHED {
+                    out.push(Effect::Tell(News::Unreached));
+                }
+                self.unreached = self.unreached.saturating_add(1);
                 self.interrupt(now, &mut out);
                 self.greeted = false;
                 self.proven = false;
@@ -188,6 +199,7 @@ impl Session {
             Event::ControlOpen => {
                 // Data flows, whatever the order in which the two were told.
                 self.connected = true;
+                self.unreached = 0;
                 let hello = Hello { version: Version::CURRENT, capabilities: CAPABILITIES };
                 out.push(Effect::Send(ToViewer::Hello(hello)));
             }

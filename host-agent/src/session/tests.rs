@@ -147,6 +147,27 @@ fn rights(effects: &[Effect]) -> Option<(Rights, Rights)> {
 }
 
 #[test]
+fn connections_that_never_come_about_are_told_once() {
+    let (mut session, now) = (session(Consent::Customer), Instant::now());
+    let mut told = Vec::new();
+    for attempt in 0..5 {
+        let effects = session.handle(Event::NewPeer, now);
+        if effects.iter().any(|effect| matches!(effect, Effect::Tell(News::Unreached))) {
+            told.push(attempt);
+        }
+        let _ = session.handle(Event::PeerLost, now);
+    }
+    assert_eq!(told, [2]);
+    let _ = session.handle(Event::ControlOpen, now);
+    assert!(
+        !session
+            .handle(Event::NewPeer, now)
+            .iter()
+            .any(|effect| matches!(effect, Effect::Tell(News::Unreached)))
+    );
+}
+
+#[test]
 fn sight_is_asked_first_and_control_is_its_own_yes() {
     let mut run = Run::proven();
     let asked = run.does(ask(&[Right::Control, Right::View]));

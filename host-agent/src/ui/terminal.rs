@@ -241,6 +241,11 @@ impl Shared {
             News::Words(words) => format!("WORDS: {}", words.join(" ")),
             News::PeerConnected => "CONNECTION: up".into(),
             News::PeerLost => "CONNECTION: interrupted".into(),
+            News::Unreached => {
+                "NOTE: No connection to the technician comes about. Either the two networks do not let each other \
+                 through, or somebody changes what the server passes on. It is tried again; Ctrl+C ends it."
+                    .into()
+            }
             News::RightsExpired => {
                 "NOTE: the connection was away for too long; what you allowed has to be asked again".into()
             }

@@ -11,6 +11,8 @@ pub enum Phase {
     Waiting,
     /// The customer's program is there; the peer connection is being made.
     Connecting,
+    /// As before, but one attempt after the other failed: the networks, or somebody who changes what the server passes on.
+    Unreached,
     /// The last three digits are not known in this tab, and without them nobody can be trusted.
     Locked,
     /// The connection is there; the two ends prove to each other who they are.
@@ -40,6 +42,7 @@ impl Phase {
             Self::Opening => "opening",
             Self::Waiting => "waiting",
             Self::Connecting => "connecting",
+            Self::Unreached => "unreached",
             Self::Locked => "locked",
             Self::Proving => "proving",
             Self::Stranded => "stranded",

@@ -17,6 +17,7 @@ impl State {
         peer.link = Link::Up;
         peer.heard_ms = now_ms;
         peer.opened_ms = now_ms;
+        self.unreached = 0;
         let hello = Hello { version: Version::CURRENT, capabilities: self.capabilities };
         effects.push(Effect::Tell(ToHost::Hello(hello)));
         self.prove(effects);

@@ -211,7 +211,9 @@ fn a_connection_that_never_comes_up_is_replaced() {
     for now_ms in (0..CONNECT_MS).step_by(500) {
         assert_eq!(state.handle(now_ms, Event::Tick), []);
     }
+    assert_eq!(state.phase(), Phase::Connecting);
     assert_eq!(state.handle(CONNECT_MS, Event::Tick), [Effect::StartPeer(Epoch(4))]);
+    assert_eq!(state.phase(), Phase::Unreached, "the first attempt was in vain");
 }
 
 #[test]
