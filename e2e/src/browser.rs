@@ -1,5 +1,6 @@
 //! Real browsers, driven over WebDriver, and what a person does in a tab.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use thirtyfour::cdp::Cdp;
 use thirtyfour::session::handle::SessionHandle;
 use thirtyfour::{By, WebDriver, WebElement};
 
+use crate::namespace::{Bridge, Namespace};
 use crate::process::Process;
 use crate::stage::Stage;
 use crate::wait;
@@ -31,23 +33,39 @@ pub(crate) enum Kind {
 pub(crate) struct Browser {
     tab: Tab,
     driver: Process,
+    /// The way to the driver, where it is in a namespace.
+    _bridge: Option<Bridge>,
+}
+
+/// Surroundings of a browser that are not the ordinary ones.
+#[derive(Clone, Default)]
+pub(crate) struct Setting {
+    /// Where it and its driver run.
+    pub(crate) namespace: Option<Namespace>,
+    /// More words for Chromium's command line.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Browser {
     /// Starts a fresh one without a window on any screen.
-    pub(crate) async fn start(stage: &Stage, kind: Kind) -> Result<Self> {
+    pub(crate) async fn start(stage: &Stage, kind: Kind, setting: Setting) -> Result<Self> {
         let profile =
             tempfile::Builder::new().prefix("profile-").tempdir_in(stage.folder("browser")?)?.keep();
         let downloads = stage.folder("browser-downloads")?;
+        let namespace = setting.namespace.as_ref();
         let (mut command, announcement, capabilities) = match kind {
             Kind::Chromium => {
-                let mut command = stage.command("chromedriver");
+                let mut command = stage.command_in(namespace, "chromedriver");
                 command.arg("--port=0");
-                (command, "ChromeDriver was started successfully on port ", chromium(&profile))
+                (
+                    command,
+                    "ChromeDriver was started successfully on port ",
+                    chromium(&profile, setting.arguments),
+                )
             }
             Kind::Firefox => {
                 let program = stage.places.geckodriver.as_ref().map_err(|reason| anyhow!("{reason}"))?;
-                let mut command = stage.command(program);
+                let mut command = stage.command_in(namespace, program);
                 command.args(["--port", "0"]);
                 (command, "Listening on 127.0.0.1:", firefox(&downloads))
             }
@@ -60,7 +78,13 @@ impl Browser {
             driver.line_after(announcement, PAGE).await?
         };
         let port: String = said.chars().take_while(char::is_ascii_digit).collect();
-        let session = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
+        let inside = SocketAddr::from(([127, 0, 0, 1], port.parse()?));
+        let bridge = match namespace {
+            Some(namespace) => Some(namespace.bridge(inside).await?),
+            None => None,
+        };
+        let address = bridge.as_ref().map_or(inside, |bridge| bridge.address);
+        let session = WebDriver::builder(format!("http://{address}"), capabilities)
             .request_timeout(Duration::from_mins(1))
             .connect()
             .await
@@ -75,7 +99,7 @@ impl Browser {
                 json!({"behavior": "allow", "downloadPath": tab.downloads, "eventsEnabled": false});
             tab.devtools("Browser.setDownloadBehavior", behaviour).await?;
         }
-        Ok(Self { tab, driver })
+        Ok(Self { tab, driver, _bridge: bridge })
     }
 
     pub(crate) fn tab(&self) -> Tab {
@@ -92,7 +116,7 @@ impl Browser {
     }
 }
 
-fn chromium(profile: &Path) -> DesiredCapabilitiesMap {
+fn chromium(profile: &Path, more: Vec<String>) -> DesiredCapabilitiesMap {
     let arguments = [
         "--headless=new",
         "--no-sandbox",
@@ -110,6 +134,7 @@ fn chromium(profile: &Path) -> DesiredCapabilitiesMap {
     ];
     let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     arguments.push(format!("--user-data-dir={}", profile.display()));
+    arguments.extend(more);
     capabilities(&json!({
         "browserName": "chrome",
         "goog:chromeOptions": {"args": arguments},

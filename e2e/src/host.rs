@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
+use crate::namespace::Namespace;
 use crate::process::{Process, tail};
 use crate::stage::Stage;
 use crate::wait;
@@ -56,8 +57,24 @@ impl Host {
         program: &std::path::Path,
         set: impl FnOnce(&mut Command),
     ) -> Result<Self> {
+        Self::start_command(stage, stage.command(program), set)
+    }
+
+    /// Starts it inside of a namespace.
+    pub(crate) fn start_in(
+        stage: &Stage,
+        namespace: &Namespace,
+        server: &str,
+        set: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        Self::start_command(stage, stage.command_in(Some(namespace), &stage.places.host), |command| {
+            command.args(["--server", server]);
+            set(command);
+        })
+    }
+
+    fn start_command(stage: &Stage, mut command: Command, set: impl FnOnce(&mut Command)) -> Result<Self> {
         let downloads = stage.folder("downloads")?;
-        let mut command = stage.command(program);
         command.arg("--downloads").arg(&downloads).env("NEARHAND_LOG", "info");
         set(&mut command);
         let process = stage.start("host", &mut command)?;

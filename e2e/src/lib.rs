@@ -7,6 +7,8 @@ mod places;
 mod process;
 mod wait;
 
+mod namespace;
+
 mod picture;
 
 mod browser;

@@ -11,9 +11,8 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::places::Places;
-use crate::process;
 use crate::stage::Stage;
-use crate::stories;
+use crate::{namespace, process, stories};
 
 /// What a story does.
 pub(crate) type Plot = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
@@ -51,6 +50,7 @@ enum End {
 pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     let places = Places::find()?;
     let run = name_of_run();
+    namespace::sweep_old();
     let chosen: Vec<Story> = stories::groups()
         .into_iter()
         .filter(|(name, _)| group == "all" || group == *name)
@@ -159,10 +159,11 @@ pub(crate) fn nothing_left(run: &str, folder: &Path) -> Result<()> {
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
-    if processes.is_empty() && files.is_empty() {
+    let left: Vec<String> = [processes, namespace::sweep_own(), files].concat();
+    if left.is_empty() {
         return Ok(());
     }
-    bail!("left behind: {}", processes.into_iter().chain(files).collect::<Vec<_>>().join(", "))
+    bail!("left behind: {}", left.join(", "))
 }
 
 /// Ctrl+C, or the polite request to end.

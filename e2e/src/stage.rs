@@ -1,16 +1,18 @@
 //! Where one story plays: its temporary folder, its programs and browsers, and what is kept when it fails.
 
+use std::any::Any;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::browser::{Browser, Kind, Tab};
+use crate::browser::{Browser, Kind, Setting, Tab};
+use crate::namespace::Namespace;
 use crate::places::Places;
 use crate::process::{Process, tail};
 
@@ -25,6 +27,8 @@ pub(crate) struct Stage {
     browsers: Mutex<Vec<Browser>>,
     /// In the order in which they were started.
     processes: Mutex<Vec<Process>>,
+    /// What the programs need to the end, such as the network that they are in.
+    kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
     // Last: what is above must have ended before its files go.
     folder: TempDir,
 }
@@ -35,13 +39,14 @@ impl Stage {
             .prefix("story-")
             .tempdir_in(parent)
             .context("making a temporary folder")?;
-        let (browsers, processes) = (Mutex::default(), Mutex::default());
+        let (browsers, processes, kept) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(Self {
             name: name.to_owned(),
             run: run.to_owned(),
             places: places.clone(),
             browsers,
             processes,
+            kept,
             folder,
         })
     }
@@ -55,7 +60,18 @@ impl Stage {
 
     /// A program in surroundings of its own: no display, no settings, no home of the person who runs the stories.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        self.clean(Command::new(program))
+    }
+
+    /// As [`Self::command`], inside of a namespace if one is given.
+    pub(crate) fn command_in(&self, namespace: Option<&Namespace>, program: impl AsRef<OsStr>) -> Command {
+        match namespace {
+            Some(namespace) => self.clean(namespace.command(program)),
+            None => self.command(program),
+        }
+    }
+
+    fn clean(&self, mut command: Command) -> Command {
         let folder = self.folder.path();
         command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
         for (variable, _) in std::env::vars_os() {
@@ -76,9 +92,19 @@ impl Stage {
         Ok(process)
     }
 
+    /// Keeps something until the programs have ended.
+    pub(crate) fn keep(&self, thing: Arc<dyn Any + Send + Sync>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
+    }
+
     /// A fresh browser with one tab. It lives as long as the stage.
     pub(crate) async fn browser(&self, kind: Kind) -> Result<Tab> {
-        let browser = Browser::start(self, kind).await?;
+        self.browser_with(kind, Setting::default()).await
+    }
+
+    /// As [`Self::browser`], in other surroundings than the ordinary.
+    pub(crate) async fn browser_with(&self, kind: Kind, setting: Setting) -> Result<Tab> {
+        let browser = Browser::start(self, kind, setting).await?;
         let tab = browser.tab();
         self.browsers.lock().unwrap_or_else(PoisonError::into_inner).push(browser);
         Ok(tab)
@@ -104,6 +130,7 @@ impl Stage {
         while let Some(process) = processes.pop() {
             process.end();
         }
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Writes what each browser shows and what each program said into the folder of the screenshots.
