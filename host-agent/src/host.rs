@@ -12,6 +12,7 @@ use nearhand_protocol::signal::{HostInfo, IceServer, MAX_NAME};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, UiKind};
+use crate::dial::{self, Dialer};
 use crate::driver::{self, Connect, Parts};
 use crate::rtc::{Events, IceServer as RtcIceServer, Peer, PeerConfig, RtcError, Transport};
 use crate::signal::{Connector, Introduction, Signal};
@@ -54,7 +55,8 @@ pub async fn run(
 ) -> anyhow::Result<CloseReason> {
     // Everything that can fail here comes before the code is used up.
     let desktop = nearhand_desktop::open(config.display.as_deref())?;
-    let connector = Connector::new(config.server.clone(), config.ca_cert.as_deref())?;
+    let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone() })?;
+    let connector = Connector::new(config.server.clone(), dialer.clone())?;
     let code = match config.code {
         Some(code) => code,
         None => ask_for_code(&mut console)?,

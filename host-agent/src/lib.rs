@@ -1,7 +1,9 @@
 //! The customer's program: shows a screen to the technician it was allowed to, and takes their input.
 
 pub mod config;
+pub mod dial;
 pub mod logging;
+
 pub mod rtc;
 
 pub mod chat;

@@ -5,6 +5,7 @@ mod running;
 use std::net::SocketAddr;
 
 use nearhand_host::config::Server as Address;
+use nearhand_host::dial::{Dialer, Options};
 use nearhand_host::signal::{Connector, Event, Introduction, Signal};
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Nameplate;
@@ -101,7 +102,8 @@ async fn nobody_at_the_address_and_somebody_else_are_told_apart() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     let start = |scheme: &str, address: SocketAddr| {
         let address = Address::parse(&format!("{scheme}://{address}")).expect("an address");
-        let connector = Connector::new(address, None).expect("a connector");
+        let dialer = Dialer::new(&Options::default()).expect("a dialer");
+        let connector = Connector::new(address, dialer).expect("a connector");
         let nameplate = Nameplate::from_number(1).expect("a nameplate");
         Signal::start(connector, Introduction { nameplate, info: HostInfo::default() })
     };

@@ -1,30 +1,20 @@
-//! One WebSocket: TCP, TLS by the system's trust, the upgrade, and messages.
-
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+//! One WebSocket: the upgrade of a dialed connection, and messages.
 
 use futures_util::{SinkExt, StreamExt};
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::{HostToServer, MAX_MESSAGE, ServerToHost, parse, to_text};
-use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls_platform_verifier::Verifier;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, error::CapacityError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::SignalError;
 use crate::config::Server;
+use crate::dial::{Dialer, Stream};
 
 /// Makes connections to one server.
 pub struct Connector {
     server: Server,
-    tls: Option<TlsConnector>,
+    dialer: Dialer,
 }
 
 impl std::fmt::Debug for Connector {
@@ -33,15 +23,13 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// Either a TLS or a plain TCP stream.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 impl Connector {
-    /// For this server, trusting what the system trusts and the certificates of `ca_cert`.
-    pub fn new(server: Server, ca_cert: Option<&Path>) -> Result<Self, SignalError> {
-        let tls = if server.is_encrypted() { Some(tls(ca_cert)?) } else { None };
-        Ok(Self { server, tls })
+    /// For this server; fails where it wants TLS and this system has nothing to check certificates with.
+    pub fn new(server: Server, dialer: Dialer) -> Result<Self, SignalError> {
+        if server.is_encrypted() {
+            dialer.prepare_tls()?;
+        }
+        Ok(Self { server, dialer })
     }
 
     /// The server.
@@ -52,28 +40,11 @@ impl Connector {
     /// A new connection, upgraded to a WebSocket.
     pub(super) async fn connect(&self) -> Result<Socket, SignalError> {
         let server = self.server.to_string();
-        let unreachable =
-            |error: io::Error| SignalError::Unreachable { server: server.clone(), reason: error.to_string() };
-        let tcp = TcpStream::connect((self.server.host(), self.server.port())).await.map_err(unreachable)?;
-        // Small messages that somebody waits for.
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let stream: Box<dyn Stream> = match &self.tls {
-            None => Box::new(tcp),
-            Some(tls) => {
-                let name = ServerName::try_from(self.server.host()).map_err(|error| {
-                    SignalError::Unreachable { server: server.clone(), reason: error.to_string() }
-                })?;
-                let stream = tls.connect(name, tcp).await.map_err(|error| {
-                    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                        Some(rustls::Error::InvalidMessage(_)) => SignalError::NotTls(server.clone()),
-                        Some(_) => {
-                            SignalError::Certificate { server: server.clone(), reason: error.to_string() }
-                        }
-                        None => unreachable(error),
-                    }
-                })?;
-                Box::new(stream)
-            }
+        let (host, port) = (self.server.host(), self.server.port());
+        let stream = if self.server.is_encrypted() {
+            self.dialer.tls(&host, port, &[b"http/1.1"]).await?
+        } else {
+            self.dialer.tcp(&host, port).await?
         };
         let limits =
             WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
@@ -85,33 +56,9 @@ impl Connector {
                 502..=504 => SignalError::Refused(CloseReason::ServerShutdown),
                 status => SignalError::NotNearhand { server, status },
             }),
-            Err(error) => Err(SignalError::Unreachable { server, reason: error.to_string() }),
+            Err(error) => Err(SignalError::NoUpgrade { server, reason: error.to_string() }),
         }
     }
-}
-
-fn tls(ca_cert: Option<&Path>) -> Result<TlsConnector, SignalError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut extra = Vec::new();
-    if let Some(file) = ca_cert {
-        let unusable = |reason: String| SignalError::CaCert { file: file.display().to_string(), reason };
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))? {
-            extra.push(certificate.map_err(|error| unusable(error.to_string()))?);
-        }
-        if extra.is_empty() {
-            return Err(unusable("no certificate is in it".into()));
-        }
-    }
-    let verifier = Verifier::new_with_extra_roots(extra, provider.clone())
-        .map_err(|error| SignalError::NoRoots(error.to_string()))?;
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| SignalError::NoRoots(error.to_string()))?
-        .dangerous()
-        // Not dangerous: it is the system's own verification.
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// One WebSocket to the server.

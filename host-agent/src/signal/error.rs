@@ -3,46 +3,25 @@
 use nearhand_protocol::close::CloseReason;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 
+use crate::dial::DialError;
+
 /// Why there is no connection to the server.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
-    /// The name does not resolve, nobody listens, no network.
+    /// No connection to it.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The connection stands, but the upgrade to a WebSocket failed.
     #[error("the server {server} can't be reached ({reason}): check the address and this computer's network")]
-    Unreachable {
+    NoUpgrade {
         /// As an origin.
         server: String,
-        /// What the system says.
+        /// What the WebSocket says.
         reason: String,
     },
     /// It took the connection and says nothing.
     #[error("the server {0} does not answer: check the address, or try again in a minute")]
     NoAnswer(String),
-    /// The certificate, or TLS altogether.
-    #[error(
-        "the certificate of {server} is not trusted ({reason}): check the address; if the server uses a private authority, give its certificate with --ca-cert"
-    )]
-    Certificate {
-        /// As an origin.
-        server: String,
-        /// What TLS says.
-        reason: String,
-    },
-    /// Something else than TLS answered.
-    #[error("at {0} nothing speaks TLS: check the address and its port")]
-    NotTls(String),
-    /// The file of `--ca-cert`.
-    #[error("the certificates in {file} can't be used ({reason}): give a file in PEM form with --ca-cert")]
-    CaCert {
-        /// The file.
-        file: String,
-        /// Why.
-        reason: String,
-    },
-    /// No trust store at all.
-    #[error(
-        "this system trusts no certificate authority ({0}): install its certificates (on Debian: apt install ca-certificates), or give one with --ca-cert"
-    )]
-    NoRoots(String),
     /// It speaks HTTP, but is no Nearhand.
     #[error("at {server} is no Nearhand server (it answered with {status}): check the address")]
     NotNearhand {
@@ -69,8 +48,7 @@ impl SignalError {
             Self::Refused(reason) => {
                 !reason.worth_retrying() && !matches!(reason, CloseReason::TooManyAttempts)
             }
-            // A failing certificate, or none, may be somebody in the middle: nothing is tried again behind the person's back.
-            Self::Certificate { .. } | Self::NotTls(_) | Self::CaCert { .. } | Self::NoRoots(_) => true,
+            Self::Dial(error) => error.is_final(),
             _ => false,
         }
     }
@@ -127,7 +105,7 @@ mod tests {
 
     #[test]
     fn certificates_and_codes_are_final_and_restarts_are_not() {
-        let certificate = SignalError::Certificate { server: "s".into(), reason: "r".into() };
+        let certificate = SignalError::Dial(DialError::Certificate { target: "s".into(), reason: "r".into() });
         assert!(certificate.is_final());
         assert!(SignalError::Refused(CloseReason::UnknownCode).is_final());
         assert!(!SignalError::Refused(CloseReason::ServerShutdown).is_final());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use nearhand_host::config::Server as Address;
+use nearhand_host::dial::{self, Dialer};
 use nearhand_host::signal::{Connector, Event, Introduction, Signal};
 use nearhand_protocol::code::Nameplate;
 use nearhand_protocol::id::SessionId;
@@ -68,7 +69,8 @@ impl Running {
 
     pub(crate) fn join(&self, nameplate: Nameplate) -> (Signal, mpsc::Receiver<Event>) {
         let address = Address::parse(&format!("http://{}", self.address)).expect("an address");
-        let connector = Connector::new(address, None).expect("a connector");
+        let dialer = Dialer::new(&dial::Options::default()).expect("a dialer");
+        let connector = Connector::new(address, dialer).expect("a connector");
         Signal::start(connector, Introduction { nameplate, info: HostInfo::default() })
     }
 }
