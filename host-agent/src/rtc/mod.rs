@@ -14,6 +14,7 @@ mod event;
 pub mod fake;
 mod feedback;
 mod fingerprint;
+mod interfaces;
 mod media;
 mod nack;
 mod peer;
@@ -28,6 +29,7 @@ use std::time::Instant;
 pub use config::{Bind, IceServer, PeerConfig};
 pub use event::{Candidate, Event, Events, Path, PeerState};
 pub use fingerprint::Fingerprint;
+pub use interfaces::Interfaces;
 pub use peer::Peer;
 pub use stats::Stats;
 
