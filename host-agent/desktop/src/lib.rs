@@ -1,4 +1,4 @@
-//! The customer's desktop: what is on it, and acting on it. The only home of operating-system libraries.
+//! The customer's desktop: what is on it, acting on it, and what its settings say. The only home of operating-system libraries.
 //!
 //! [`open`] gives two independent halves, each made for a thread of its own: [`Capture`] waits for changes and reads
 //! pixels, [`Injector`] moves the pointer and types. No pixel is read and nothing is injected without a live grant of
@@ -13,6 +13,7 @@ mod damage;
 mod error;
 pub mod fake;
 mod inject;
+pub mod proxy;
 #[cfg(target_os = "linux")]
 mod x11;
 
