@@ -297,7 +297,7 @@ async fn who_knows_the_code_is_believed_also_after_an_ice_restart() {
     let answer = technician.proven().await;
     assert_eq!(key.verify(&technician.binding(), &answer), Ok(()));
 
-    technician.say(&ViewerToServer::End).await;
+    technician.say(&ViewerToServer::End { reason: CloseReason::TechnicianEnded }).await;
     assert_eq!(customer.ends().await, CloseReason::TechnicianEnded);
     technician.browser.connection.close().await.expect("closed");
     server.stop().await;

@@ -75,13 +75,21 @@ pub enum Negotiate {
         /// The candidate.
         candidate: Candidate,
     },
+    /// The host's network changed, or nothing arrives there any more: the viewer, who alone offers, should restart ICE.
+    RestartWanted {
+        /// The peer connection.
+        epoch: Epoch,
+    },
 }
 
 impl Negotiate {
     /// The peer connection that it belongs to.
     pub const fn epoch(&self) -> Epoch {
         match self {
-            Self::Offer { epoch, .. } | Self::Answer { epoch, .. } | Self::Candidate { epoch, .. } => *epoch,
+            Self::Offer { epoch, .. }
+            | Self::Answer { epoch, .. }
+            | Self::Candidate { epoch, .. }
+            | Self::RestartWanted { epoch } => *epoch,
         }
     }
 
@@ -89,7 +97,7 @@ impl Negotiate {
     pub const fn allowed_from(&self, seat: Seat) -> bool {
         match self {
             Self::Offer { .. } => matches!(seat, Seat::Viewer),
-            Self::Answer { .. } => matches!(seat, Seat::Host),
+            Self::Answer { .. } | Self::RestartWanted { .. } => matches!(seat, Seat::Host),
             Self::Candidate { .. } => true,
         }
     }
@@ -245,13 +253,22 @@ pub enum ViewerToServer {
     },
     /// For the other end.
     Negotiate(Negotiate),
-    /// The technician ended the session.
-    End,
+    /// The technician's end ended the session.
+    End {
+        /// Why: [`CloseReason::TechnicianEnded`] or [`CloseReason::NotProven`].
+        #[serde(default = "technician_ended")]
+        reason: CloseReason,
+    },
     /// For the other end: this end's part of the key exchange, once a session.
     Share {
         /// The part.
         share: Share,
     },
+}
+
+/// Tabs of earlier versions name no reason.
+const fn technician_ended() -> CloseReason {
+    CloseReason::TechnicianEnded
 }
 
 /// From the server to the technician's tab.

@@ -207,6 +207,7 @@ fn signaling() {
         Negotiate::Offer { epoch, sdp: Sdp("v=0…".into()) },
         Negotiate::Answer { epoch, sdp: Sdp("v=0…".into()) },
         Negotiate::Candidate { epoch, candidate },
+        Negotiate::RestartWanted { epoch },
     ];
     let info = HostInfo { system: "Debian 12".into(), machine: "reception".into(), headless: false };
     let technician = Technician { name: "Ada".into(), organisation: "Example Ltd".into() };
@@ -248,7 +249,8 @@ fn signaling() {
 
     let mut viewer = vec![
         ViewerToServer::Hello { version, capabilities, entry: Entry::SignedIn { session } },
-        ViewerToServer::End,
+        ViewerToServer::End { reason: CloseReason::TechnicianEnded },
+        ViewerToServer::End { reason: CloseReason::NotProven },
         ViewerToServer::Share { share },
     ];
     viewer.extend(negotiate.iter().cloned().map(ViewerToServer::Negotiate));
@@ -273,6 +275,9 @@ fn signaling() {
     to_viewer.extend(negotiate.into_iter().map(ServerToViewer::Negotiate));
     add(&mut text, "server to viewer", &to_viewer);
     golden("signaling.txt", &text);
+    // As tabs of earlier versions say it.
+    let bare = parse(r#"{"type":"end"}"#);
+    assert_eq!(bare, Ok(ViewerToServer::End { reason: CloseReason::TechnicianEnded }));
 }
 
 fn add<M>(text: &mut String, direction: &str, messages: &[M])

@@ -13,7 +13,6 @@ use std::rc::Rc;
 
 use nearhand_protocol::control::ToHost;
 use nearhand_protocol::id::{Epoch, SessionId};
-use nearhand_protocol::signal::IceServer;
 use nearhand_protocol::version::Capabilities;
 use web_sys::{Event as DomEvent, MediaStream};
 
@@ -24,16 +23,20 @@ use crate::kept;
 use crate::keyboard::{self, Keyboard};
 use crate::listen::{self, Listener, Sink, Task, Timer};
 use crate::pointer::{self, Pointer};
-use crate::rtc::{self, Peer};
+use crate::rtc::{self, Peer, Ways};
 use crate::screen::{Resized, Screen};
 use crate::signal::{Memory, Server, Wire};
 use crate::state::{Event, Phase, State};
 use crate::stats::{self, Sample};
 use crate::toolbar::{Command, Toolbar};
-use crate::words::{self, Lack};
+use crate::words::{self, Lack, Path};
 
 /// How often time is looked at, in milliseconds.
-const TICK_MS: i32 = 500;
+const TICK_MS: i32 = 250;
+/// In every so many ticks the browser is asked what came.
+const LOOK_TICKS: u32 = 2;
+/// In every so many looks the figures are shown, and told to the host's encoder.
+const FIGURES_LOOKS: u32 = 2;
 
 /// Narrower windows start without the panel, in CSS pixels; as in the style sheet.
 const NARROW: f64 = 768.0;
@@ -53,7 +56,10 @@ enum Input {
     Toolbar(Command),
     Chat(chat::Event),
     Files(files::Event),
+    /// The network is there again.
     Online,
+    /// Something about the network changed, perhaps only an estimate of its speed.
+    NetworkChanged,
     Visibility,
     Leaving,
 }
@@ -119,7 +125,7 @@ struct App {
     state: State,
     server: Server,
     memory: Memory,
-    ice_servers: Vec<IceServer>,
+    ways: Ways,
     peer: Option<Peer>,
     /// The picture of a host that has not proven itself: not shown before.
     unproven: Option<MediaStream>,
@@ -134,6 +140,9 @@ struct App {
     sent: Option<(u16, u16)>,
     sequence: u32,
     sample: Sample,
+    /// Bytes that came over the current peer connection, as the browser last counted them.
+    received: f64,
+    looks: u32,
     sampling: Option<Task>,
     copying: Option<Task>,
     ticks: u32,
@@ -163,7 +172,10 @@ impl App {
         let tick = handle.sink(|()| Input::Tick);
         let mut app = Self {
             state: State::new(capabilities, kept::known(session)?),
-            ice_servers: Vec::new(),
+            ways: Ways {
+                ice_servers: Vec::new(),
+                relay_only: memory.get("relay").as_deref() == Some("only"),
+            },
             peer: None,
             unproven: None,
             keyboard: Keyboard::new(&handle.sink(Input::Keyboard))?,
@@ -176,6 +188,8 @@ impl App {
             sent: None,
             sequence: 0,
             sample: Sample::default(),
+            received: 0.0,
+            looks: 0,
             sampling: None,
             copying: None,
             ticks: 0,
@@ -222,7 +236,11 @@ impl App {
             }
             Input::Chat(chat::Event::Look) => self.look_at_chat(),
             Input::Files(event) => self.file(event),
-            Input::Online => self.server.hurry(),
+            Input::Online => {
+                self.redial();
+                self.advance(Event::NetworkHint);
+            }
+            Input::NetworkChanged => self.advance(Event::NetworkHint),
             Input::Visibility => {
                 self.hidden = dom::document().is_ok_and(|document| document.hidden());
                 if self.hidden {
@@ -246,7 +264,7 @@ impl App {
         self.move_pointer();
         self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(2)
+        if self.ticks.is_multiple_of(LOOK_TICKS)
             && let Some(peer) = &self.peer
         {
             let epoch = peer.epoch();
@@ -258,6 +276,18 @@ impl App {
     fn figures(&mut self, epoch: Epoch, sample: &Sample) {
         if self.state.epoch() != Some(epoch) {
             return;
+        }
+        // More of them, or others: another path begins its count anew.
+        if core::mem::replace(&mut self.received, sample.received).to_bits() != sample.received.to_bits() {
+            self.advance(Event::Traffic(epoch));
+        }
+        self.looks = self.looks.wrapping_add(1);
+        if !self.looks.is_multiple_of(FIGURES_LOOKS) {
+            return;
+        }
+        if let Some(path) = sample.path {
+            let relayed = path == Path::Relayed && !self.ways.relay_only;
+            self.advance(Event::Travels { epoch, relayed, busy: self.files.is_moving() });
         }
         if let Some(figures) = stats::compare(&self.sample, sample) {
             Toolbar::show_figures(&figures);
@@ -326,6 +356,12 @@ fn page_listeners(handle: &Handle) -> Result<Vec<Listener>, Missing> {
         listen::on(&window, "online", move |_: DomEvent| online(())),
         listen::on(&document, "visibilitychange", move |_: DomEvent| visibility(())),
     ];
+    // Not every browser has it.
+    let network = dom::get(&window.navigator(), "connection").and_then(dom::cast::<web_sys::EventTarget>);
+    if let Some(network) = network {
+        let changed = handle.sink(|()| Input::NetworkChanged);
+        listeners.push(listen::on(&network, "change", move |_: DomEvent| changed(())));
+    }
     for kind in ["blur", "pagehide"] {
         let leaving = handle.sink(|()| Input::Leaving);
         listeners.push(listen::on(&window, kind, move |_: DomEvent| leaving(())));

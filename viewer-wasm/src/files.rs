@@ -8,6 +8,7 @@ mod sending;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, TransferId};
 use nearhand_protocol::id::Seat;
+use nearhand_protocol::machine::transfer::Status;
 use nearhand_protocol::wire;
 use web_sys::{
     DataTransfer, DragEvent, Event as DomEvent, File, FileList, HtmlButtonElement, HtmlElement,
@@ -80,6 +81,13 @@ impl Files {
                 button.set_disabled(!open);
             }
         }
+    }
+
+    /// Whether a file is on its way, either way.
+    pub(crate) fn is_moving(&self) -> bool {
+        let sending = self.sending.iter().map(Sending::status);
+        let receiving = self.receiving.iter().map(Receiving::status);
+        sending.chain(receiving).any(|status| matches!(status, Status::Running | Status::Checking))
     }
 
     /// Offers a file to the customer.

@@ -5,12 +5,12 @@
 
 use core::cell::RefCell;
 
-use nearhand_protocol::code::Secret;
 use nearhand_protocol::id::SessionId;
 use wasm_bindgen::prelude::*;
 
 pub mod back_off;
 pub mod conversation;
+pub mod fragment;
 pub mod geometry;
 pub mod pointing;
 pub mod state;
@@ -60,7 +60,7 @@ pub fn destroy() {
     }
 }
 
-/// The session of this page; the secret in the address is remembered and taken out of sight.
+/// The session of this page; what the address carries is remembered and taken out of sight.
 fn session() -> Result<SessionId, String> {
     let lacking = |_| "this page’s address names no session".to_owned();
     let window = dom::window().map_err(|missing| missing.to_string())?;
@@ -70,8 +70,13 @@ fn session() -> Result<SessionId, String> {
     let session: SessionId =
         id.parse().map_err(|_| "this page’s address names no session: open it from your desk".to_owned())?;
     let fragment = location.hash().map_err(lacking)?;
-    if let Ok(secret) = fragment.trim_start_matches('#').parse::<Secret>() {
-        signal::Memory::of(session).set("secret", &secret.expose());
+    let memory = signal::Memory::of(session);
+    let said = fragment::Fragment::parse(&fragment);
+    if let Some(secret) = said.secret {
+        memory.set("secret", &secret.expose());
+    }
+    if let Some(relay_only) = said.relay_only {
+        memory.set("relay", if relay_only { "only" } else { "any" });
     }
     if !fragment.is_empty()
         && let Ok(history) = window.history()

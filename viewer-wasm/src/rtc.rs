@@ -13,9 +13,10 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Event as DomEvent, MediaStream, MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit,
-    RtcDataChannelState, RtcDataChannelType, RtcIceCandidateInit, RtcIceServer, RtcPeerConnection,
-    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpTransceiverDirection, RtcRtpTransceiverInit,
-    RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
+    RtcDataChannelState, RtcDataChannelType, RtcIceCandidateInit, RtcIceServer, RtcIceTransportPolicy,
+    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpTransceiverDirection,
+    RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescription, RtcSessionDescriptionInit, RtcSignalingState,
+    RtcTrackEvent,
 };
 
 use crate::dom;
@@ -31,6 +32,8 @@ const MOST_TASKS: usize = 64;
 pub(crate) enum Event {
     /// For the other end, by way of the server.
     Negotiate(Negotiate),
+    /// The other end asks for an ICE restart.
+    RestartWanted,
     /// Both descriptions hold, with these certificates; `None` where they do not name exactly one each.
     Described(Option<Binding>),
     /// The packets flow.
@@ -97,6 +100,26 @@ fn h264() -> Option<Array> {
     Some(chosen)
 }
 
+/// The ways to the other end that are allowed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ways {
+    /// STUN and TURN servers, as the newest welcome of the server named them.
+    pub(crate) ice_servers: Vec<IceServer>,
+    /// Relayed ones only: the two ends then do not learn each other's address.
+    pub(crate) relay_only: bool,
+}
+
+impl Ways {
+    fn configuration(&self) -> RtcConfiguration {
+        let configuration = RtcConfiguration::new();
+        configuration.set_ice_servers(&self.ice_servers.iter().map(ice_server).collect::<Array>());
+        if self.relay_only {
+            configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
+        }
+        configuration
+    }
+}
+
 /// One peer connection.
 pub(crate) struct Peer {
     epoch: Epoch,
@@ -111,10 +134,8 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Makes a peer connection and offers it.
-    pub(crate) fn offer(epoch: Epoch, ice_servers: &[IceServer], sink: Sink<Event>) -> Result<Self, JsValue> {
-        let configuration = RtcConfiguration::new();
-        configuration.set_ice_servers(&ice_servers.iter().map(ice_server).collect::<Array>());
-        let connection = RtcPeerConnection::new_with_configuration(&configuration)?;
+    pub(crate) fn offer(epoch: Epoch, ways: &Ways, sink: Sink<Event>) -> Result<Self, JsValue> {
+        let connection = RtcPeerConnection::new_with_configuration(&ways.configuration())?;
         let known = last_resort::remember(&connection);
         let mut listeners = connection_listeners(&connection, epoch, &sink);
         let mut channels = Vec::new();
@@ -145,10 +166,21 @@ impl Peer {
         self.epoch
     }
 
-    /// Offers again, with new ICE credentials.
-    pub(crate) fn restart_ice(&self) {
+    /// Offers again, with new ICE credentials, and candidates by these ways.
+    pub(crate) fn restart_ice(&self, ways: &Ways) {
+        dom::call(&self.connection, "setConfiguration", &Array::of1(&ways.configuration()));
         dom::call(&self.connection, "restartIce", &Array::new());
         self.describe();
+    }
+
+    /// Sends the offer that was not answered once more. The same one: an answer to it that is still on its way fits too.
+    pub(crate) fn offer_again(&self, ways: &Ways) {
+        let waits = self.connection.signaling_state() == RtcSignalingState::HaveLocalOffer;
+        match self.connection.local_description().filter(|_| waits) {
+            // By now it holds the candidates that were gathered since.
+            Some(offer) => (self.sink)(offered(self.epoch, &offer)),
+            None => self.restart_ice(ways),
+        }
     }
 
     /// The other end's part of the negotiation.
@@ -159,6 +191,10 @@ impl Peer {
             let described = matches!(effect, Effect::Describe(_));
             let promise = match effect {
                 Effect::Start(_) => continue,
+                Effect::Restart => {
+                    (self.sink)(Event::RestartWanted);
+                    continue;
+                }
                 Effect::Describe(Sdp(sdp)) => {
                     let description = RtcSessionDescriptionInit::new(RtcSdpType::Answer);
                     description.set_sdp(&sdp);
@@ -216,7 +252,7 @@ impl Peer {
             let done = JsFuture::from(described).await;
             match (done, connection.local_description()) {
                 (Ok(_), Some(description)) if description.type_() == RtcSdpType::Offer => {
-                    sink(Event::Negotiate(Negotiate::Offer { epoch, sdp: Sdp(description.sdp()) }));
+                    sink(offered(epoch, &description));
                 }
                 (Ok(_), _) => {}
                 (Err(_), _) => sink(Event::Failed),
@@ -238,6 +274,10 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.connection.close();
     }
+}
+
+fn offered(epoch: Epoch, description: &RtcSessionDescription) -> Event {
+    Event::Negotiate(Negotiate::Offer { epoch, sdp: Sdp(description.sdp()) })
 }
 
 /// The certificates of both ends, as the browser itself understood the descriptions that it goes by: it accepts no other.

@@ -96,6 +96,7 @@ pub(crate) struct Server {
     resuming: bool,
     back_off: BackOff,
     retry: Option<Timer>,
+    closed: bool,
 }
 
 impl Server {
@@ -112,6 +113,7 @@ impl Server {
             resuming: false,
             back_off: BackOff::new(),
             retry: None,
+            closed: false,
         };
         server.dial();
         server
@@ -150,17 +152,22 @@ impl Server {
         }
     }
 
-    /// The browser says that the network is back: no need to wait longer.
-    pub(crate) fn hurry(&mut self) {
-        if self.retry.is_some() {
-            self.back_off.reset();
-            self.dial();
+    /// The connection that is there may be dead, or the network is back: connects anew, without waiting. False where there
+    /// is none to be made any more.
+    pub(crate) fn redial(&mut self) -> bool {
+        if self.closed {
+            return false;
         }
+        self.back_off.reset();
+        self.socket = None;
+        self.dial();
+        true
     }
 
     /// Ends the connection for good.
     pub(crate) fn close(&mut self) {
         self.number += 1;
+        self.closed = true;
         self.socket = None;
         self.retry = None;
     }

@@ -22,18 +22,22 @@ use nearhand_protocol::signal::HostInfo;
 use nearhand_protocol::version::{Capabilities, Version};
 
 pub use event::{Announcement, Effect, Event};
-pub use mending::{CONNECT_MS, MEND_MS, RESTART_MS, RETRY_MS, SILENT_AFTER_DROP_MS, SILENT_MS};
+pub use mending::{
+    ANSWER_MS, BETTER_MS, CONNECT_MS, HINTED_MS, KEPT_MS, MEND_MS, RESTART_MS, RETRY_MS, SILENT_MS,
+    SUSPECT_MS, UNANSWERED_MS,
+};
 pub use phase::{Phase, may_live_on};
 pub use proving::{Known, PROVE_MS, Seed};
 
+use mending::Pulse;
 use proving::Agreement;
 
 /// How often the host is asked for a sign of life, in milliseconds.
-pub const PING_MS: u64 = 1_000;
+pub const PING_MS: u64 = 450;
 /// With more peer connections in a row than this without data, the technician is told that something is wrong.
 const TELL_UNREACHED: u8 = 1;
 /// A clock that jumps by more than this slept (a closed lid, a throttled tab): nobody was silent, in milliseconds.
-const SLEPT_MS: u64 = 5_000;
+const SLEPT_MS: u64 = 1_500;
 
 /// The connection to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +69,9 @@ struct Peer {
     proven: bool,
     /// Our proof is out since, and not answered.
     awaited_ms: Option<u64>,
-    heard_ms: u64,
-    pinged_ms: u64,
-    restarted_ms: Option<u64>,
+    /// The host said on it which rights hold.
+    told: bool,
+    pulse: Pulse,
 }
 
 /// The code, as the server told it.
@@ -111,6 +115,8 @@ pub struct State {
     disbelieved: u32,
     /// Peer connections in a row, the current one among them, that have carried no data so far.
     unreached: u8,
+    /// Until when the last picture of an earlier peer connection stands.
+    kept_until_ms: Option<u64>,
     ended: Option<CloseReason>,
 }
 
@@ -137,6 +143,7 @@ impl State {
             nonce: 0,
             disbelieved: 0,
             unreached: 0,
+            kept_until_ms: None,
             ended: None,
         }
     }
@@ -151,6 +158,9 @@ impl State {
                 if self.held.has(Right::Control) { Phase::Controlling } else { Phase::Viewing }
             } else if self.declined && !self.asked.has(Right::View) {
                 Phase::Declined
+            } else if self.keeps_last() && !self.peer.is_some_and(|peer| peer.told) {
+                // Proven a moment ago: which rights still hold is just being said.
+                Phase::Reconnecting
             } else {
                 Phase::Asking
             };
@@ -261,7 +271,7 @@ impl State {
         let slept = now_ms.saturating_sub(self.now_ms) > SLEPT_MS;
         self.now_ms = self.now_ms.max(now_ms);
         if let Some(peer) = self.peer.as_mut().filter(|_| slept) {
-            peer.heard_ms = self.now_ms;
+            peer.pulse.beat(self.now_ms);
             peer.awaited_ms = peer.awaited_ms.map(|_| self.now_ms);
         }
         self.take(event, &mut effects);
@@ -309,9 +319,8 @@ impl State {
                 let now_ms = self.now_ms;
                 if let Some(peer) = self.current(epoch) {
                     peer.link = Link::Up;
-                    peer.heard_ms = now_ms;
+                    peer.pulse.beat(now_ms);
                     peer.awaited_ms = peer.awaited_ms.map(|_| now_ms);
-                    peer.restarted_ms = None;
                 }
             }
             Event::LinkBroken(epoch) => self.breaks(epoch, false),
@@ -326,7 +335,19 @@ impl State {
                     peer.link = Link::Broken { since_ms: now_ms, failed: true };
                 }
             }
-            Event::Described(epoch, binding) => self.describe(epoch, binding, effects),
+            Event::Traffic(epoch) => {
+                let now_ms = self.now_ms;
+                if let Some(peer) = self.current(epoch) {
+                    peer.pulse.beat(now_ms);
+                }
+            }
+            Event::Travels { epoch, relayed, busy } => self.travels(epoch, relayed, busy, effects),
+            Event::NetworkHint => self.hinted(effects),
+            Event::RestartWanted(epoch) => self.restart_wanted(epoch, effects),
+            Event::Described(epoch, binding) => {
+                self.answered(epoch);
+                self.describe(epoch, binding, effects);
+            }
             Event::Shared(share) => self.agree(&share, effects),
             Event::SecretTyped(secret) => self.learn(secret, effects),
             Event::Heard(message) => self.hear(message, effects),
@@ -340,12 +361,13 @@ impl State {
                 }
             }
             Event::End => {
-                effects.extend([Effect::Tell(ToHost::End), Effect::TellServerEnd]);
-                self.end(CloseReason::TechnicianEnded, effects);
+                let reason = CloseReason::TechnicianEnded;
+                effects.extend([Effect::Tell(ToHost::End), Effect::TellServerEnd(reason)]);
+                self.end(reason, effects);
             }
             Event::Tick => {
                 if let Some(peer) = &self.peer
-                    && self.now_ms.saturating_sub(peer.pinged_ms) >= PING_MS
+                    && self.now_ms.saturating_sub(peer.pulse.pinged_ms) >= PING_MS
                 {
                     self.ping(effects);
                 }
@@ -354,8 +376,6 @@ impl State {
     }
 
     fn arrive(&mut self, host: HostInfo, effects: &mut Vec<Effect>) {
-        // Asked first: with the host present silence is borne longer, and a link that was given up stays given up.
-        let healthy = self.is_healthy();
         self.host = Some(host);
         self.host_present = true;
         self.host_gone_until_ms = None;
@@ -364,9 +384,7 @@ impl State {
         }
         self.share(effects);
         // A host whose connection to the server alone broke still holds the peer connection; what runs is left alone.
-        if !healthy {
-            self.start(effects);
-        }
+        self.take_up(effects);
     }
 
     fn start(&mut self, effects: &mut Vec<Effect>) {
@@ -374,6 +392,9 @@ impl State {
         // Each new one counts as vain until data come over it.
         self.unreached = self.unreached.saturating_add(1);
         self.next_epoch = Epoch(epoch.0.saturating_add(1));
+        if self.held.has(Right::View) {
+            self.kept_until_ms = Some(self.now_ms + KEPT_MS);
+        }
         self.held = Rights::NONE;
         self.asked = Rights::NONE;
         self.declined = false;
@@ -386,9 +407,8 @@ impl State {
             binding: None,
             proven: false,
             awaited_ms: None,
-            heard_ms: self.now_ms,
-            pinged_ms: self.now_ms,
-            restarted_ms: None,
+            told: false,
+            pulse: Pulse::new(self.now_ms),
         });
         effects.push(Effect::StartPeer(epoch));
     }
@@ -407,6 +427,7 @@ impl State {
 
     fn end(&mut self, reason: CloseReason, effects: &mut Vec<Effect>) {
         self.ended = Some(reason);
+        self.kept_until_ms = None;
         effects.push(Effect::Close);
     }
 }

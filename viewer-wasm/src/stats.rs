@@ -14,6 +14,8 @@ use crate::words::Path;
 pub(crate) struct Sample {
     /// When, in milliseconds.
     pub(crate) at_ms: f64,
+    /// Bytes that came, of whatever kind but ICE's own checks.
+    pub(crate) received: f64,
     /// Bytes of the picture.
     pub(crate) bytes: f64,
     /// Frames decoded.
@@ -111,6 +113,7 @@ fn sample(report: &Map) -> Sample {
     let mut sample = Sample { at_ms: js_sys::Date::now(), ..Sample::default() };
     let by_id =
         |id: Option<String>| id.map(|id| report.get(&id.into())).filter(|found| !found.is_undefined());
+    let mut selected = None;
     for entry in Array::from(&report.values()).iter() {
         let number = |name| dom::number(&entry, name).unwrap_or_default();
         match dom::string(&entry, "type").as_deref() {
@@ -128,21 +131,29 @@ fn sample(report: &Map) -> Sample {
                     .and_then(|codec| dom::string(&codec, "mimeType"))
                     .map(|kind| kind.trim_start_matches("video/").to_owned());
             }
+            Some("transport") => {
+                sample.received += number("bytesReceived");
+                selected = by_id(dom::string(&entry, "selectedCandidatePairId")).or(selected);
+            }
+            // A browser that does not say which pair is selected: Firefox marks it so.
             Some("candidate-pair")
-                if dom::get(&entry, "nominated").is_some_and(|nominated| nominated.is_truthy())
-                    && dom::string(&entry, "state").as_deref() == Some("succeeded") =>
+                if selected.is_none()
+                    && dom::get(&entry, "selected").is_some_and(|selected| selected.is_truthy()) =>
             {
-                sample.round_trip_ms =
-                    dom::number(&entry, "currentRoundTripTime").map(|seconds| seconds * 1000.0);
-                let relayed = ["localCandidateId", "remoteCandidateId"].into_iter().any(|side| {
-                    by_id(dom::string(&entry, side))
-                        .and_then(|candidate| dom::string(&candidate, "candidateType"))
-                        .is_some_and(|kind| kind == "relay")
-                });
-                sample.path = Some(if relayed { Path::Relayed } else { Path::Direct });
+                selected = Some(entry);
             }
             _ => {}
         }
+    }
+    // After a restart there are nominated pairs of before beside it.
+    if let Some(pair) = selected {
+        sample.round_trip_ms = dom::number(&pair, "currentRoundTripTime").map(|seconds| seconds * 1000.0);
+        let relayed = ["localCandidateId", "remoteCandidateId"].into_iter().any(|side| {
+            by_id(dom::string(&pair, side))
+                .and_then(|candidate| dom::string(&candidate, "candidateType"))
+                .is_some_and(|kind| kind == "relay")
+        });
+        sample.path = Some(if relayed { Path::Relayed } else { Path::Direct });
     }
     sample
 }

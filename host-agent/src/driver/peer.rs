@@ -64,6 +64,8 @@ impl Driver {
                     tracing::debug!(%error, "a candidate was not taken");
                 }
             }
+            // The viewer's part; what only a host may send was sorted out before.
+            Negotiated::Restart => {}
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ enum Step {
     Offer(u8),
     Answer(u8),
     Candidate(u8),
+    RestartWanted(u8),
 }
 
 const ID: TransferId = TransferId { sender: Seat::Viewer, number: 1 };
@@ -77,6 +78,9 @@ fuzz_target!(|input: (u64, Vec<Step>)| {
             }
             Step::Answer(epoch) => {
                 drop(negotiation.receive(Negotiate::Answer { epoch: Epoch(epoch.into()), sdp: Sdp(String::new()) }));
+            }
+            Step::RestartWanted(epoch) => {
+                assert!(negotiation.receive(Negotiate::RestartWanted { epoch: Epoch(epoch.into()) }).len() <= 1);
             }
             Step::Candidate(epoch) => {
                 let candidate = Candidate { candidate: String::new(), sdp_mid: None, sdp_m_line_index: None };

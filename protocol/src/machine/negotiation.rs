@@ -18,6 +18,8 @@ pub enum Effect {
     Describe(Sdp),
     /// Add the peer's candidate.
     AddCandidate(Candidate),
+    /// The host asks for an ICE restart: offer again, with new credentials.
+    Restart,
 }
 
 /// One end's view of the negotiation.
@@ -76,6 +78,12 @@ impl Negotiation {
                     }
                 }
             }
+            Negotiate::RestartWanted { .. } => {
+                // Before the first answer there is nothing to restart: that offer is still on its way.
+                if self.epoch == Some(epoch) && self.described {
+                    effects.push(Effect::Restart);
+                }
+            }
         }
         effects
     }
@@ -92,6 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::id::Seat;
 
     fn offer(epoch: u32) -> Negotiate {
         Negotiate::Offer { epoch: Epoch(epoch), sdp: Sdp("o".into()) }
@@ -131,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_is_for_the_connection_that_is_current_and_described() {
+        let mut viewer = Negotiation::new();
+        viewer.begin(Epoch(3));
+        let wanted = |epoch| Negotiate::RestartWanted { epoch: Epoch(epoch) };
+        assert_eq!(viewer.receive(wanted(3)), []);
+        viewer.receive(answer(3));
+        assert_eq!(viewer.receive(wanted(3)), [Effect::Restart]);
+        assert_eq!(viewer.receive(wanted(2)), []);
+        assert_eq!(viewer.receive(wanted(4)), []);
+        assert!(wanted(3).allowed_from(Seat::Host) && !wanted(3).allowed_from(Seat::Viewer));
+    }
+
+    #[test]
     fn a_reloaded_tab_replaces_and_the_past_is_ignored() {
         let mut host = Negotiation::new();
         host.receive(offer(1));
@@ -143,12 +165,17 @@ mod tests {
     proptest! {
         /// Whatever arrives: memory stays bounded, epochs only rise, and no candidate comes before a description.
         #[test]
-        fn any_order_is_survived(steps in prop::collection::vec((0..3_u8, 0..4_u32), 0..200)) {
+        fn any_order_is_survived(steps in prop::collection::vec((0..4_u8, 0..4_u32), 0..200)) {
             let mut host = Negotiation::new();
             let mut highest = None;
             let mut described = false;
             for (kind, epoch) in steps {
-                let effects = host.receive(match kind { 0 => offer(epoch), 1 => answer(epoch), _ => candidate(epoch) });
+                let effects = host.receive(match kind {
+                    0 => offer(epoch),
+                    1 => answer(epoch),
+                    2 => Negotiate::RestartWanted { epoch: Epoch(epoch) },
+                    _ => candidate(epoch),
+                });
                 for effect in effects {
                     match effect {
                         Effect::Start(epoch) => {
@@ -157,7 +184,7 @@ mod tests {
                             described = false;
                         }
                         Effect::Describe(_) => described = true,
-                        Effect::AddCandidate(_) => prop_assert!(described),
+                        Effect::AddCandidate(_) | Effect::Restart => prop_assert!(described),
                     }
                 }
                 prop_assert!(host.waiting.len() <= MAX_WAITING);

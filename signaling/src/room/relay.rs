@@ -59,8 +59,12 @@ impl Room {
                     effects.push(Effect::ToHost(host, ServerToHost::Share { share }));
                 }
             }
-            ViewerToServer::End => self.end(CloseReason::TechnicianEnded, effects),
-            ViewerToServer::Hello { .. } | ViewerToServer::Negotiate(_) => {
+            ViewerToServer::End {
+                reason: reason @ (CloseReason::TechnicianEnded | CloseReason::NotProven),
+            } => {
+                self.end(reason, effects);
+            }
+            ViewerToServer::Hello { .. } | ViewerToServer::Negotiate(_) | ViewerToServer::End { .. } => {
                 self.refuse(Seat::Viewer, connection, now, effects);
             }
         }

@@ -211,15 +211,21 @@ fn each_end_says_what_is_its_own_to_say() {
         );
         assert_eq!(stage.host_says(HostToServer::Negotiate(answer())), [], "it has no seat any more");
     }
-    let mut stage = Stage::paired();
-    assert_eq!(
-        stage.viewer_says(ViewerToServer::Negotiate(answer())),
-        [
-            closed(1, CloseReason::BadMessage),
-            to_host(ServerToHost::ViewerDropped { grace_s: 60 }),
-            Effect::Changed
-        ]
-    );
+    for wrong in [
+        ViewerToServer::Negotiate(answer()),
+        ViewerToServer::Negotiate(Negotiate::RestartWanted { epoch: Epoch(CLOCK) }),
+        ViewerToServer::End { reason: CloseReason::CustomerEnded },
+        ViewerToServer::End { reason: CloseReason::TooLong },
+    ] {
+        assert_eq!(
+            Stage::paired().viewer_says(wrong),
+            [
+                closed(1, CloseReason::BadMessage),
+                to_host(ServerToHost::ViewerDropped { grace_s: 60 }),
+                Effect::Changed
+            ]
+        );
+    }
 }
 
 #[test]
@@ -249,9 +255,12 @@ fn either_end_ends_it() {
             [closed(2, reason), closed(1, reason), Effect::Over(reason)]
         );
     }
+    let reason = CloseReason::NotProven;
+    let all = [closed(2, reason), closed(1, reason), Effect::Over(reason)];
+    assert_eq!(Stage::paired().viewer_says(ViewerToServer::End { reason }), all);
     let reason = CloseReason::TechnicianEnded;
     let all = [closed(2, reason), closed(1, reason), Effect::Over(reason)];
-    assert_eq!(Stage::paired().viewer_says(ViewerToServer::End), all);
+    assert_eq!(Stage::paired().viewer_says(ViewerToServer::End { reason }), all);
     assert_eq!(Stage::paired().does(Event::Deleted), all);
 
     let mut stage = Stage::paired();
@@ -321,7 +330,8 @@ fn a_newer_connection_takes_the_seat() {
     ));
     assert_eq!(effects[2..], [to_host(ServerToHost::ViewerArrived), Effect::Changed]);
     assert_eq!(stage.left(1), [], "the old one's end means nothing");
-    assert_eq!(stage.viewer_says(ViewerToServer::End), [], "nor its words");
+    let end = ViewerToServer::End { reason: CloseReason::TechnicianEnded };
+    assert_eq!(stage.viewer_says(end), [], "nor its words");
 
     let effects = stage.host(6, Ticket::Resume);
     assert_eq!(effects[0], closed(2, CloseReason::Replaced));

@@ -91,7 +91,7 @@ async fn right_words_at_the_wrong_time() {
     }
     for message in [
         ViewerToServer::Negotiate(offer.clone()),
-        ViewerToServer::End,
+        ViewerToServer::End { reason: CloseReason::TechnicianEnded },
         viewer_hello(Entry::Nameplate { nameplate }),
     ] {
         let mut viewer = server.viewer_socket().await;

@@ -110,7 +110,7 @@ async fn either_end_ends_the_session() {
         assert_eq!(viewer.end().await, CloseReason::BadResume);
     }
     let mut pair = server.pair().await;
-    pair.viewer.send(&ViewerToServer::End).await;
+    pair.viewer.send(&ViewerToServer::End { reason: CloseReason::TechnicianEnded }).await;
     assert_eq!(pair.host.end().await, CloseReason::TechnicianEnded);
     assert_eq!(pair.viewer.end().await, CloseReason::TechnicianEnded);
     assert!(server.sessions().await.is_empty());

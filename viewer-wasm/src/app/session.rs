@@ -32,9 +32,15 @@ impl App {
             Effect::StartPeer(epoch) => self.start_peer(epoch),
             Effect::RestartIce => {
                 if let Some(peer) = &self.peer {
-                    peer.restart_ice();
+                    peer.restart_ice(&self.ways);
                 }
             }
+            Effect::OfferAgain => {
+                if let Some(peer) = &self.peer {
+                    peer.offer_again(&self.ways);
+                }
+            }
+            Effect::Redial => self.redial(),
             Effect::KeepSeed { code, ref seed } => kept::keep_seed(&self.memory, code, seed),
             Effect::Share(share) => self.server.send(&ViewerToServer::Share { share }),
             Effect::KeepKey => {
@@ -44,7 +50,7 @@ impl App {
             }
             Effect::Proven => self.proven(),
             Effect::Tell(message) => self.tell(message),
-            Effect::TellServerEnd => self.server.send(&ViewerToServer::End),
+            Effect::TellServerEnd(reason) => self.server.send(&ViewerToServer::End { reason }),
             Effect::ReleaseInput => self.release(),
             Effect::Darken => self.screen.set_acting(false),
             Effect::Close => self.close(),
@@ -55,6 +61,7 @@ impl App {
     pub(super) fn start_peer(&mut self, epoch: Epoch) {
         self.files.interrupted();
         self.sample = Sample::default();
+        self.received = 0.0;
         self.sampling = None;
         self.sequence = 0;
         self.sent = None;
@@ -63,7 +70,7 @@ impl App {
         self.peer = None;
         self.unproven = None;
         let sink = self.handle.sink(move |event| Input::Rtc(epoch, event));
-        self.peer = Peer::offer(epoch, &self.ice_servers, sink).ok();
+        self.peer = Peer::offer(epoch, &self.ways, sink).ok();
     }
 
     pub(super) fn close(&mut self) {
@@ -75,7 +82,7 @@ impl App {
         self.unproven = None;
         self.sampling = None;
         if !matches!(self.state.phase(), Phase::Ended(reason) if may_live_on(reason)) {
-            for what in ["resume", "secret", "seed", "key", "chat", "offers"] {
+            for what in ["resume", "secret", "seed", "key", "chat", "offers", "relay"] {
                 self.memory.forget(what);
             }
         }
@@ -119,12 +126,19 @@ impl App {
         }
     }
 
+    /// Connects to the server anew: what is there may be dead and not know it.
+    pub(super) fn redial(&mut self) {
+        if self.server.redial() {
+            self.advance(Event::SignalLost);
+        }
+    }
+
     pub(super) fn server_said(&mut self, message: ServerToViewer) {
         match message {
             ServerToViewer::Welcome {
                 version, nameplate, code_valid_s, epoch, ice_servers, host, ..
             } => {
-                self.ice_servers = ice_servers;
+                self.ways.ice_servers = ice_servers;
                 Toolbar::show_code(&nameplate.to_string(), self.memory.secret());
                 self.advance(Event::Welcomed { version, nameplate, code_valid_s, epoch, host });
             }
@@ -148,6 +162,7 @@ impl App {
             rtc::Event::Negotiate(message) => {
                 return self.server.send(&ViewerToServer::Negotiate(message));
             }
+            rtc::Event::RestartWanted => self.advance(Event::RestartWanted(epoch)),
             rtc::Event::Up => self.advance(Event::LinkUp(epoch)),
             rtc::Event::Broken => self.advance(Event::LinkBroken(epoch)),
             rtc::Event::Failed => self.advance(Event::LinkFailed(epoch)),

@@ -49,6 +49,21 @@ pub enum Event {
     ControlOpen(Epoch),
     /// Its control channel is closed.
     ControlClosed(Epoch),
+    /// Bytes came over the peer connection of this epoch.
+    Traffic(Epoch),
+    /// How its packets travel; said now and then.
+    Travels {
+        /// Which peer connection.
+        epoch: Epoch,
+        /// By way of a relay, where a better path would be wanted.
+        relayed: bool,
+        /// A file is on its way.
+        busy: bool,
+    },
+    /// The browser says that this machine's network has changed, or is there again.
+    NetworkHint,
+    /// The host asks for an ICE restart.
+    RestartWanted(Epoch),
     /// Both of its descriptions hold, for the first time or again; without a binding where they do not name exactly one
     /// certificate each.
     Described(Epoch, Option<Binding>),
@@ -75,8 +90,12 @@ pub enum Event {
 pub enum Effect {
     /// Close the peer connection that is there, make one with this number, and offer.
     StartPeer(Epoch),
-    /// Offer again, with new ICE credentials.
+    /// Offer again, with new ICE credentials and the newest ICE servers.
     RestartIce,
+    /// Send the offer that was not answered once more, as it is; where there is none, [`Self::RestartIce`].
+    OfferAgain,
+    /// Connect to the server anew, at once: the connection that is there may be dead.
+    Redial,
     /// Keep this in the tab until there is a key: a reload in between must come to the same share.
     KeepSeed {
         /// Of which code the share is.
@@ -92,8 +111,8 @@ pub enum Effect {
     Proven,
     /// Say this on the control channel.
     Tell(ToHost),
-    /// Tell the server that the technician ended the session.
-    TellServerEnd,
+    /// Tell the server that this end ended the session, and why.
+    TellServerEnd(CloseReason),
     /// Nothing is held any more: let go of keys and buttons, and stop forwarding.
     ReleaseInput,
     /// The picture may be seen no longer.

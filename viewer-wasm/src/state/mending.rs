@@ -1,19 +1,99 @@
-//! When a peer connection counts as broken, and how it is repaired: wait, restart ICE, make a new one.
+//! When a peer connection counts as broken, and how it is repaired: ask, restart ICE, make a new one; and when a relayed
+//! one is tried for a better path.
+//!
+//! Only this end offers, so two restarts never cross; the host asks for one. A browser says `disconnected` five seconds
+//! after the last packet. So it is asked itself, twice a second, whether anything came: a ping always brings back a packet.
+
+use nearhand_protocol::id::Epoch;
 
 use super::{Effect, Link, Signal, State};
 
-/// A host that says nothing for so long does not hear us either, in milliseconds; it answers a ping each second.
-pub const SILENT_MS: u64 = 4_000;
-/// The same, where the server has said already that the host is gone.
-pub const SILENT_AFTER_DROP_MS: u64 = 2_000;
-/// A link that broke often mends itself within this time, in milliseconds.
-pub const MEND_MS: u64 = 1_000;
-/// After an ICE restart a new peer connection is made, if the link is not back by then, in milliseconds.
-pub const RESTART_MS: u64 = 5_000;
+/// A restart begins when nothing came for so long, although two pings should have brought something, in milliseconds.
+pub const SUSPECT_MS: u64 = 1_200;
+/// The same, when the browser says that the network has changed, in milliseconds.
+pub const HINTED_MS: u64 = 600;
+/// The technician is told, and control is let go, when nothing came for so long, in milliseconds.
+pub const SILENT_MS: u64 = 2_500;
+/// A link that the browser calls broken often mends itself within this time, in milliseconds.
+pub const MEND_MS: u64 = 300;
+/// An offer that was not answered by then was lost on the way to the server or from it, in milliseconds.
+pub const ANSWER_MS: u64 = 1_500;
+/// After an answered ICE restart a new peer connection is made, if nothing has come by then, in milliseconds.
+pub const RESTART_MS: u64 = 2_500;
+/// The same after one that nobody answers, in milliseconds.
+pub const UNANSWERED_MS: u64 = 8_000;
 /// A peer connection that is not up by then is replaced, in milliseconds.
 pub const CONNECT_MS: u64 = 15_000;
 /// A peer connection that failed at once is not replaced before it is so old, in milliseconds.
 pub const RETRY_MS: u64 = 2_000;
+/// How long a last picture is kept for a new peer connection, in milliseconds; the host keeps the rights as long.
+pub const KEPT_MS: u64 = 60_000;
+/// The pauses between attempts to find a better path than a relay, in milliseconds; the last one repeats itself.
+pub const BETTER_MS: [u64; 4] = [30_000, 60_000, 120_000, 300_000];
+
+/// A restart of ICE that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Restart {
+    began_ms: u64,
+    offered_ms: u64,
+    answered_ms: Option<u64>,
+    redialled: bool,
+}
+
+impl Restart {
+    const fn new(now_ms: u64) -> Self {
+        Self { began_ms: now_ms, offered_ms: now_ms, answered_ms: None, redialled: false }
+    }
+}
+
+/// Signs of life of one peer connection, and what is done for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pulse {
+    /// When something came over it.
+    pub(super) heard_ms: u64,
+    /// When it was pinged.
+    pub(super) pinged_ms: u64,
+    /// Pings since something came.
+    unanswered: u8,
+    /// The browser said that the network has changed, and nothing came since.
+    hinted_ms: Option<u64>,
+    restart: Option<Restart>,
+    /// Attempts for a better path so far, and when the next is due; `None` on a direct one.
+    tried: usize,
+    better_ms: Option<u64>,
+}
+
+impl Pulse {
+    pub(super) const fn new(now_ms: u64) -> Self {
+        Self {
+            heard_ms: now_ms,
+            pinged_ms: now_ms,
+            unanswered: 0,
+            hinted_ms: None,
+            restart: None,
+            tried: 0,
+            better_ms: None,
+        }
+    }
+
+    /// Something came.
+    pub(super) const fn beat(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+        self.unanswered = 0;
+        self.hinted_ms = None;
+    }
+
+    /// A ping goes out.
+    pub(super) const fn ping(&mut self, now_ms: u64) {
+        self.pinged_ms = now_ms;
+        self.unanswered = self.unanswered.saturating_add(1);
+    }
+
+    fn is_silent(&self, now_ms: u64) -> bool {
+        let hinted = self.hinted_ms.is_some_and(|since_ms| now_ms - since_ms >= HINTED_MS);
+        hinted || (self.unanswered >= 2 && now_ms - self.heard_ms >= SUSPECT_MS)
+    }
+}
 
 impl State {
     /// Repairs the peer connection, as far as the server and the host are there to help.
@@ -22,41 +102,132 @@ impl State {
             return;
         }
         let now_ms = self.now_ms;
-        let silent_ms = self.silent_ms();
+        let sick = self.is_sick();
         let Some(peer) = &mut self.peer else { return };
         let age_ms = now_ms - peer.started_ms;
-        let anew = match peer.link {
-            Link::Broken { failed: true, .. } if !peer.control_open => age_ms >= RETRY_MS,
-            Link::Broken { since_ms, failed } => match peer.restarted_ms {
-                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
-                None if failed || now_ms - since_ms >= MEND_MS => {
-                    peer.restarted_ms = Some(now_ms);
+        let anew = match (peer.link, &mut peer.pulse.restart) {
+            (Link::Broken { failed: true, .. }, _) if !peer.control_open => age_ms >= RETRY_MS,
+            _ if !peer.control_open => age_ms >= CONNECT_MS,
+            (_, None) => {
+                if sick {
+                    peer.pulse.restart = Some(Restart::new(now_ms));
                     effects.push(Effect::RestartIce);
+                }
+                false
+            }
+            (_, Some(restart)) => match restart.answered_ms {
+                _ if !sick => {
+                    // It brought something, or nothing had to be brought: the old path goes on without an answer.
+                    let done =
+                        restart.answered_ms.is_some_and(|answered_ms| peer.pulse.heard_ms > answered_ms);
+                    if done || now_ms - restart.began_ms >= CONNECT_MS {
+                        peer.pulse.restart = None;
+                    }
                     false
                 }
-                None => false,
-            },
-            // The packets flow, they say, and yet nobody answers.
-            Link::Up if peer.control_open && peer.proven => match peer.restarted_ms {
-                _ if now_ms - peer.heard_ms < silent_ms => {
-                    peer.restarted_ms = None;
-                    false
-                }
-                Some(restarted_ms) => now_ms - restarted_ms >= RESTART_MS,
+                Some(answered_ms) => now_ms - answered_ms >= RESTART_MS,
                 None => {
-                    peer.restarted_ms = Some(now_ms);
-                    effects.push(Effect::RestartIce);
-                    false
+                    if now_ms - restart.offered_ms >= ANSWER_MS && !restart.redialled {
+                        // Our own way to the server may be as dead as that to the host, and says nothing about it.
+                        restart.redialled = true;
+                        effects.push(Effect::Redial);
+                    }
+                    now_ms - restart.began_ms >= UNANSWERED_MS
                 }
             },
-            // Nothing is asked of a host that has not proven itself, so its silence means nothing; how long it may take to
-            // prove itself is not decided here.
-            Link::Up if peer.control_open => false,
-            Link::New | Link::Up => age_ms >= CONNECT_MS,
         };
         if anew {
             self.start(effects);
         }
+    }
+
+    /// Both ends are in their seats (again): what was said meanwhile may be lost.
+    pub(super) fn take_up(&mut self, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        let sick = self.is_sick();
+        match &mut self.peer {
+            Some(peer) if peer.control_open => match &mut peer.pulse.restart {
+                Some(restart) if restart.answered_ms.is_none() => {
+                    *restart = Restart { redialled: restart.redialled, ..Restart::new(now_ms) };
+                    effects.push(Effect::OfferAgain);
+                }
+                // Answered, and yet nothing came: the candidates may be lost.
+                pending if sick => {
+                    *pending = Some(Restart::new(now_ms));
+                    effects.push(Effect::RestartIce);
+                }
+                _ => {}
+            },
+            // Its offer, or the answer, may be lost.
+            _ => self.start(effects),
+        }
+    }
+
+    /// The host asks for a restart. One that is under way serves it too, unless it was answered before the host's network changed.
+    pub(super) fn restart_wanted(&mut self, epoch: Epoch, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        let Some(peer) = self.current(epoch).filter(|peer| peer.control_open) else { return };
+        let recent = peer
+            .pulse
+            .restart
+            .is_some_and(|restart| restart.answered_ms.is_none() || now_ms - restart.offered_ms < ANSWER_MS);
+        if !recent {
+            peer.pulse.restart = Some(Restart::new(now_ms));
+            effects.push(Effect::RestartIce);
+        }
+    }
+
+    /// An answer holds.
+    pub(super) fn answered(&mut self, epoch: Epoch) {
+        let now_ms = self.now_ms;
+        if let Some(restart) = self.current(epoch).and_then(|peer| peer.pulse.restart.as_mut()) {
+            restart.answered_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// The browser noticed a change of the network: does the path still hold?
+    pub(super) fn hinted(&mut self, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        self.ping(effects);
+        if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open && peer.proven) {
+            peer.pulse.hinted_ms.get_or_insert(now_ms);
+            if let Some(better_ms) = &mut peer.pulse.better_ms {
+                // Another network, other chances.
+                peer.pulse.tried = 0;
+                *better_ms = now_ms + HINTED_MS;
+            }
+        }
+    }
+
+    /// How the packets of the peer connection travel. While they go through a relay, a better path is looked for now and
+    /// then: not while a file is on its way, which would feel the gap most.
+    pub(super) fn travels(&mut self, epoch: Epoch, relayed: bool, busy: bool, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        let ready = self.is_healthy() && self.signal == Signal::Up && self.host_present && !busy;
+        let Some(peer) = self.current(epoch) else { return };
+        let pulse = &mut peer.pulse;
+        if !relayed {
+            pulse.tried = 0;
+            pulse.better_ms = None;
+            return;
+        }
+        let due_ms = *pulse.better_ms.get_or_insert(now_ms + BETTER_MS[0]);
+        if ready && now_ms >= due_ms && pulse.restart.is_none() {
+            pulse.tried = (pulse.tried + 1).min(BETTER_MS.len() - 1);
+            pulse.better_ms = Some(now_ms + BETTER_MS[pulse.tried]);
+            pulse.restart = Some(Restart::new(now_ms));
+            effects.push(Effect::RestartIce);
+        }
+    }
+
+    /// Whether the peer connection carries nothing, as far as can be known.
+    fn is_sick(&self) -> bool {
+        self.peer.is_some_and(|peer| match peer.link {
+            Link::Broken { since_ms, failed } => failed || self.now_ms - since_ms >= MEND_MS,
+            // The packets flow, they say, and yet nothing comes. Of a host that has not proven itself nothing is asked, so
+            // its silence means nothing; how long it may take to prove itself is not decided here.
+            Link::New | Link::Up => peer.control_open && peer.proven && peer.pulse.is_silent(self.now_ms),
+        })
     }
 
     pub(super) fn is_healthy(&self) -> bool {
@@ -64,11 +235,12 @@ impl State {
             peer.control_open
                 && peer.proven
                 && peer.link == Link::Up
-                && self.now_ms - peer.heard_ms < self.silent_ms()
+                && self.now_ms - peer.pulse.heard_ms < SILENT_MS
         })
     }
 
-    pub(super) fn silent_ms(&self) -> u64 {
-        if self.host_present || self.signal != Signal::Up { SILENT_MS } else { SILENT_AFTER_DROP_MS }
+    /// Whether the last picture of an earlier peer connection still stands, because this one is to go on with it.
+    pub fn keeps_last(&self) -> bool {
+        self.kept_until_ms.is_some_and(|until_ms| self.now_ms < until_ms)
     }
 }

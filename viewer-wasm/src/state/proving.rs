@@ -14,7 +14,7 @@ use nearhand_protocol::id::{Epoch, Seat, SessionId};
 use nearhand_protocol::machine::handshake::{Binding, Exchange, Key, SEED_LEN};
 use nearhand_protocol::proof::{Proof, Share};
 
-use super::{Effect, Link, Phase, State};
+use super::{Effect, Link, Phase, Signal, State};
 
 /// A host that does not answer a proof, or a share, within this time can't, in milliseconds.
 pub const PROVE_MS: u64 = 10_000;
@@ -98,7 +98,11 @@ impl State {
         let peer = self.peer.filter(|peer| peer.control_open && peer.link == Link::Up && !peer.proven)?;
         let since_ms = peer.opened_ms.max(self.agreement.shared_ms);
         let unanswered = self.key().is_none() && self.now_ms.saturating_sub(since_ms) >= PROVE_MS;
-        Some(if unanswered { Phase::Stranded } else { Phase::Proving })
+        Some(match (unanswered, self.keeps_last()) {
+            (true, _) => Phase::Stranded,
+            (false, true) => Phase::Reconnecting,
+            (false, false) => Phase::Proving,
+        })
     }
 
     /// The host is there (again): it gets this end's share, the same each time, until there is a key.
@@ -200,7 +204,13 @@ impl State {
     }
 
     fn not_proven(&mut self, effects: &mut Vec<Effect>) {
-        effects.extend([Effect::Tell(ToHost::End), Effect::TellServerEnd]);
-        self.end(CloseReason::NotProven, effects);
+        // The control channel knows no reasons, and would be quicker: whoever is at its other end is told nothing, if the
+        // server can say it.
+        let reason = CloseReason::NotProven;
+        effects.push(match self.signal {
+            Signal::Up => Effect::TellServerEnd(reason),
+            Signal::Never | Signal::Lost => Effect::Tell(ToHost::End),
+        });
+        self.end(reason, effects);
     }
 }

@@ -15,7 +15,7 @@ impl State {
         peer.control_open = true;
         // Data came through: whatever the connection state lags behind, the link is there.
         peer.link = Link::Up;
-        peer.heard_ms = now_ms;
+        peer.pulse.beat(now_ms);
         peer.opened_ms = now_ms;
         self.unreached = 0;
         let hello = Hello { version: Version::CURRENT, capabilities: self.capabilities };
@@ -26,7 +26,9 @@ impl State {
     pub(super) fn hear(&mut self, message: ToViewer, effects: &mut Vec<Effect>) {
         let now_ms = self.now_ms;
         let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) else { return };
-        peer.heard_ms = now_ms;
+        // It came through, so the packets flow; what the browser says of the link lags behind.
+        peer.link = Link::Up;
+        peer.pulse.beat(now_ms);
         let introduces = matches!(message, ToViewer::Hello(_) | ToViewer::Prove(_) | ToViewer::End(_));
         if !introduces && !self.believes() {
             return;
@@ -34,7 +36,7 @@ impl State {
         match message {
             ToViewer::Hello(hello) => {
                 if !hello.version.speaks_with(Version::CURRENT) {
-                    effects.push(Effect::TellServerEnd);
+                    effects.push(Effect::TellServerEnd(CloseReason::TechnicianEnded));
                     self.end(CloseReason::VersionMismatch, effects);
                 }
             }
@@ -76,6 +78,10 @@ impl State {
         self.declined &= !held.has(Right::View);
         self.held = held;
         self.asked = asked;
+        self.kept_until_ms = None;
+        if let Some(peer) = &mut self.peer {
+            peer.told = true;
+        }
     }
 
     pub(super) fn ask(&mut self, right: Right, effects: &mut Vec<Effect>) {
@@ -88,7 +94,7 @@ impl State {
 
     pub(super) fn ping(&mut self, effects: &mut Vec<Effect>) {
         if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open && peer.proven) {
-            peer.pinged_ms = self.now_ms;
+            peer.pulse.ping(self.now_ms);
             self.nonce = self.nonce.wrapping_add(1);
             effects.push(Effect::Tell(ToHost::Ping { nonce: self.nonce }));
         }
