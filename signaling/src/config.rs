@@ -11,10 +11,12 @@ use url::{Host, Url};
 
 use crate::account::OperatorToken;
 
+mod certificates;
 mod options;
 #[cfg(test)]
 mod tests;
 
+pub use certificates::{AcmeOptions, TlsFiles, TlsSource};
 pub use options::Options;
 
 /// How long a session may last.
@@ -32,8 +34,10 @@ pub struct Config {
     pub token: OperatorToken,
     /// Who helps, as the customer is told.
     pub technician: Technician,
-    /// Certificate chain and key; `None`: plain HTTP.
-    pub tls: Option<TlsFiles>,
+    /// Another origin that serves the session tab; `None`: this server does.
+    pub viewer_origin: Option<Url>,
+    /// Where certificate and key come from; `None`: plain HTTP.
+    pub tls: Option<TlsSource>,
     /// A proxy in front of the server ends TLS, and says in `X-Forwarded-For` who is asking.
     pub behind_proxy: bool,
     /// Where the server's key lies; `None`: it is forgotten at the end.
@@ -46,15 +50,6 @@ pub struct Config {
     pub grace: Duration,
     /// What both ends are told for their way around firewalls.
     pub ice_servers: Vec<IceServer>,
-}
-
-/// Files in PEM form.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The certificate, and those between it and its root.
-    pub certificates: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
 }
 
 /// Everything that is wrong with the options.
@@ -73,15 +68,26 @@ impl Config {
     pub fn from_options(options: Options) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let url_was_given = options.public_url.is_some();
+        let tls = certificates::source(&options, &mut problems);
         let config = Self {
             listen: listen(&options.listen, &mut problems),
-            public_url: options.public_url.and_then(|url| public_url(&url, &mut problems)),
+            public_url: match (options.public_url, &tls) {
+                (Some(url), _) => origin("--public-url", &url, &mut problems),
+                // Reached under the first name, by the port that the authority looks at.
+                (None, Some(TlsSource::Acme(acme))) => {
+                    Url::parse(&format!("https://{}", acme.domains[0])).ok()
+                }
+                (None, _) => None,
+            },
+            viewer_origin: options
+                .viewer_origin
+                .and_then(|url| origin("--viewer-origin", &url, &mut problems)),
             token: token(options.technician_token.as_deref(), &mut problems),
             technician: Technician {
                 name: name("--technician-name", options.technician_name, &mut problems),
                 organisation: name("--organisation", options.organisation, &mut problems),
             },
-            tls: tls(options.tls_cert, options.tls_key, &mut problems),
+            tls,
             behind_proxy: options.behind_proxy,
             state: options.state,
             downloads: options.downloads,
@@ -103,17 +109,20 @@ impl Config {
     }
 
     fn check_together(&self, url_was_given: bool, problems: &mut Vec<String>) {
+        self.check_names(problems);
         let loopback = self.listen.ip().is_loopback();
         if !loopback && self.tls.is_none() && !self.behind_proxy {
             problems.push(format!(
-                "--listen {}: plain HTTP would let anybody on the way read codes and take sessions over; set --tls-cert and \
-                 --tls-key, or listen on 127.0.0.1, or set --behind-proxy if a proxy in front of it ends TLS",
+                "--listen {}: plain HTTP would let anybody on the way read codes and take sessions over; set --tls-acme, or \
+                 --tls-cert and --tls-key, or for a trial --tls-self-signed, or listen on 127.0.0.1, or set --behind-proxy if \
+                 a proxy in front of it ends TLS",
                 self.listen
             ));
         }
         if self.tls.is_some() && self.behind_proxy {
             problems.push(
-                "--tls-cert and --behind-proxy: either this server ends TLS or the proxy does; drop one of them".into(),
+                "--tls-… and --behind-proxy: either this server ends TLS or the proxy does; drop one of them"
+                    .into(),
             );
         }
         match &self.public_url {
@@ -135,10 +144,36 @@ impl Config {
             }
             Some(url) if url.scheme() == "https" && self.tls.is_none() && !self.behind_proxy => {
                 problems.push(format!(
-                    "--public-url {url}: nobody ends TLS; set --tls-cert and --tls-key, or --behind-proxy"
+                    "--public-url {url}: nobody ends TLS; set --tls-acme, or --tls-cert and --tls-key, or --behind-proxy"
                 ));
             }
             _ => {}
+        }
+    }
+}
+
+impl Config {
+    /// Names that must fit to each other.
+    fn check_names(&self, problems: &mut Vec<String>) {
+        if let (Some(TlsSource::Acme(acme)), Some(host)) =
+            (&self.tls, self.public_url.as_ref().and_then(Url::host_str))
+            && !acme.domains.iter().any(|domain| domain == host)
+        {
+            problems.push(format!(
+                "--public-url has the name {host}, for which no certificate would be got; add --tls-acme {host}"
+            ));
+        }
+        if let Some(viewer) = &self.viewer_origin {
+            if viewer.scheme() == "http" && !is_loopback(viewer) {
+                problems.push(format!(
+                    "--viewer-origin {viewer}: what comes over plain HTTP can be changed on the way; make it https"
+                ));
+            }
+            if self.public_url.as_ref().is_some_and(|own| own.origin() == viewer.origin()) {
+                problems.push(format!(
+                    "--viewer-origin {viewer} is this server's own: name another one, or drop the option"
+                ));
+            }
         }
     }
 }
@@ -152,7 +187,8 @@ fn listen(text: &str, problems: &mut Vec<String>) -> SocketAddr {
     })
 }
 
-fn public_url(text: &str, problems: &mut Vec<String>) -> Option<Url> {
+/// A scheme, a name and perhaps a port.
+fn origin(option: &str, text: &str, problems: &mut Vec<String>) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.path() == "/"
@@ -163,7 +199,7 @@ fn public_url(text: &str, problems: &mut Vec<String>) -> Option<Url> {
     });
     if url.is_none() {
         problems.push(format!(
-            "--public-url {text:?}: write a scheme, a name and perhaps a port, without a path: https://help.example.com"
+            "{option} {text:?}: write a scheme, a name and perhaps a port, without a path: https://help.example.com"
         ));
     }
     url
@@ -201,22 +237,6 @@ fn name(option: &str, text: Option<String>, problems: &mut Vec<String>) -> Strin
         problems.push(format!("{option} has a line break or another control character in it"));
     }
     text
-}
-
-fn tls(certificates: Option<PathBuf>, key: Option<PathBuf>, problems: &mut Vec<String>) -> Option<TlsFiles> {
-    match (certificates, key) {
-        (Some(certificates), Some(key)) => Some(TlsFiles { certificates, key }),
-        (None, None) => None,
-        (Some(certificates), None) => {
-            problems.push("--tls-cert needs --tls-key, the private key in PEM form".into());
-            // Half of it is enough not to report plain HTTP as well.
-            Some(TlsFiles { certificates, key: PathBuf::new() })
-        }
-        (None, Some(key)) => {
-            problems.push("--tls-key needs --tls-cert, the certificate chain in PEM form".into());
-            Some(TlsFiles { certificates: PathBuf::new(), key })
-        }
-    }
 }
 
 fn seconds(

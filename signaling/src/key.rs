@@ -68,7 +68,11 @@ impl ServerKey {
                     error,
                 })?;
                 let key = Self::generate()?;
-                key.write(&path).map_err(|error| KeyError::Io { action: "write", path, error })?;
+                write_private(&path, key.0.as_ref()).map_err(|error| KeyError::Io {
+                    action: "write",
+                    path,
+                    error,
+                })?;
                 Ok(key)
             }
             Err(error) => Err(KeyError::Io { action: "read", path, error }),
@@ -82,18 +86,6 @@ impl ServerKey {
         let mut key = Zeroizing::new([0; LEN]);
         let whole = file.read_exact(key.as_mut()).is_ok() && matches!(file.read(&mut [0]), Ok(0));
         if whole { Ok(Self(key)) } else { Err(KeyError::WrongLength { path }) }
-    }
-
-    /// Written beside and renamed when whole, so that a crash leaves no half key behind.
-    fn write(&self, path: &Path) -> std::io::Result<()> {
-        let fresh = path.with_extension("new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        options.mode(0o600);
-        let mut file = options.open(&fresh)?;
-        file.write_all(self.0.as_ref())?;
-        file.sync_all()?;
-        std::fs::rename(fresh, path)
     }
 
     /// A key for one purpose: what was signed for one can't be used for another.
@@ -124,7 +116,8 @@ impl Signer {
         bool::from(self.sign(&sealed).ct_eq(&signature)).then_some(sealed)
     }
 
-    fn sign(&self, payload: &[u8]) -> [u8; LEN] {
+    /// The signature alone, for where the payload travels by itself or not at all.
+    pub(crate) fn sign(&self, payload: &[u8]) -> [u8; LEN] {
         let mut mac = keyed(&self.0);
         mac.update(payload);
         mac.finalize().into_bytes().into()
@@ -139,7 +132,22 @@ fn keyed(key: &[u8; LEN]) -> Hmac<Sha256> {
     Hmac::new((&*block).into())
 }
 
-fn create_folder(folder: &Path) -> std::io::Result<()> {
+/// Writes a file for this user's eyes only; beside and renamed when whole, so that a crash leaves no half of it behind.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    // What an earlier run left there may have other permissions.
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(fresh, path)
+}
+
+/// Makes a folder that nobody else may look into, where there is none.
+pub(crate) fn create_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     builder.mode(0o700);

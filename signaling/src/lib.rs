@@ -14,6 +14,9 @@ pub mod logging;
 pub mod resume;
 pub mod tls;
 
+pub mod acme;
+pub mod keeper;
+
 pub mod room;
 
 pub mod attendant;

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::assets;
 use crate::config::{Config, LONGEST_SESSION};
 use crate::downloads::Downloads;
+use crate::keeper::Keeper;
 use crate::key::{KeyError, ServerKey};
 use crate::listener::Listener;
 use crate::origin::Origins;
@@ -21,7 +22,7 @@ use crate::registry::{House, Registry};
 use crate::resume::Resumption;
 use crate::room::Terms;
 use crate::throttle::{CodeThrottle, SignInThrottle};
-use crate::tls::{TlsError, tls_config};
+use crate::tls::TlsError;
 use crate::web::router;
 
 /// How long connections may take to end, once they were told to.
@@ -59,6 +60,7 @@ pub struct Server {
     listener: Listener,
     address: SocketAddr,
     tls: bool,
+    keeper: Option<Keeper>,
     app: Arc<App>,
 }
 
@@ -82,7 +84,7 @@ impl Server {
             warn!("no --state: after a restart technicians sign in again, and sessions are lost");
             ServerKey::generate()?
         };
-        let tls = config.tls.as_ref().map(tls_config).transpose()?;
+        let (tls, keeper) = Keeper::open(&config)?.unzip();
         let downloads = Downloads::new(config.downloads.clone());
         if let Some(path) = config.downloads.clone() {
             downloads.list().map_err(|error| ServerError::Downloads { path, error })?;
@@ -128,7 +130,7 @@ impl Server {
                 "the viewer is not built into this server: cargo xtask viewer, then build the server again"
             );
         }
-        Ok(Self { listener, address, tls: is_tls, app: Arc::new(app) })
+        Ok(Self { listener, address, tls: is_tls, keeper, app: Arc::new(app) })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -150,8 +152,11 @@ impl Server {
     /// Serves until it is told to stop: then it accepts nobody any more, tells the ends of every session to come back
     /// later, and waits a while for them to go.
     pub async fn run(self) {
-        let Self { listener, address, app, .. } = self;
+        let Self { listener, address, app, keeper, .. } = self;
         info!(%address, "serving");
+        if let Some(keeper) = keeper {
+            app.tasks.spawn(app.stop.clone().run_until_cancelled_owned(keeper.keep()));
+        }
         listener.run(router(Arc::clone(&app)), app.stop.clone(), &app.tasks).await;
         app.tasks.close();
         if tokio::time::timeout(DRAIN_WITHIN, app.tasks.wait()).await.is_err() {

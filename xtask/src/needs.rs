@@ -46,6 +46,9 @@ pub(crate) const BROWSERS: &[Need] = &[
 /// Runs the tests of the pages' scripts, and brings wasm-opt.
 pub(crate) const NODE: &[Need] = &[need("nodejs", "node"), need("npm", "npm")];
 
+/// Gives certificates by ACME to the tests of the server.
+pub(crate) const AUTHORITY: &[Need] = &[need("pebble", "pebble")];
+
 /// Debian's second Rust compiler, for where rustup's server does not answer.
 pub(crate) const DEBIAN_RUST: &[Need] = &[
     need("rustc-web", "/usr/bin/rustc"),

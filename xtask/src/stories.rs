@@ -34,7 +34,7 @@ pub(crate) fn conclude(tally: Tally) -> ExitCode {
 
 /// What [`test()`] does, without its last line.
 pub(crate) fn run_all(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
-    needs::provide(&[needs::BUILD, needs::NODE, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(&[needs::BUILD, needs::NODE, needs::AUTHORITY, needs::SCREEN, needs::BROWSERS].concat())?;
     viewer::build(workspace)?;
     let mut tally = Tally::default();
     let everything = ["test", "--workspace", "--exclude", "nearhand-e2e"];

@@ -35,7 +35,13 @@ pub struct Options {
     #[arg(long, env = "NEARHAND_ORGANISATION", value_name = "NAME")]
     pub organisation: Option<String>,
 
-    /// Certificate chain in PEM form, the server's own first.
+    /// Another origin that serves the technician's session tab, for example https://viewer.example.com, from the files that
+    /// each release has for it: then this server's word is not needed for what runs in that tab (SECURITY.md). The desk
+    /// opens sessions there, and signs it in by a ticket that works once, within a minute.
+    #[arg(long, env = "NEARHAND_VIEWER_ORIGIN", value_name = "URL")]
+    pub viewer_origin: Option<String>,
+
+    /// Certificate chain in PEM form, the server's own first. Read again whenever it or its key changes.
     #[arg(long, env = "NEARHAND_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -43,12 +49,50 @@ pub struct Options {
     #[arg(long, env = "NEARHAND_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
+    /// Get a certificate for this name, and renew it in time, from a certificate authority that speaks ACME; its terms of
+    /// service are agreed to. Can be given several times, or as a list with commas. Port 443 of the name must lead here,
+    /// and --state keeps what was got. Until the first certificate is there no connection is taken.
+    #[arg(long = "tls-acme", env = "NEARHAND_TLS_ACME", value_name = "DOMAIN", value_delimiter = ',')]
+    pub tls_acme: Vec<String>,
+
+    /// A mail address that the authority may write to about the certificate. Can be given several times.
+    #[arg(
+        long = "tls-acme-contact",
+        env = "NEARHAND_TLS_ACME_CONTACT",
+        value_name = "MAIL",
+        value_delimiter = ','
+    )]
+    pub tls_acme_contacts: Vec<String>,
+
+    /// The authority's directory. Default: Let's Encrypt, https://acme-v02.api.letsencrypt.org/directory. For trials, where
+    /// it may be asked often: https://acme-staging-v02.api.letsencrypt.org/directory
+    #[arg(long, env = "NEARHAND_TLS_ACME_DIRECTORY", value_name = "URL")]
+    pub tls_acme_directory: Option<String>,
+
+    /// Certificates in PEM form that the authority's own HTTPS is checked with, for one inside of a company. Default: the
+    /// system's store.
+    #[arg(long, env = "NEARHAND_TLS_ACME_CA", value_name = "FILE")]
+    pub tls_acme_ca: Option<PathBuf>,
+
+    /// For trial: a certificate that the server makes for itself, for this name or address (several with commas) and those
+    /// that it has anyway. No browser and no host believes it by itself; its SHA-256 is logged, to compare or to import.
+    /// With --state it stays the same.
+    #[arg(
+        long,
+        env = "NEARHAND_TLS_SELF_SIGNED",
+        value_name = "NAME",
+        num_args = 0..=1,
+        default_missing_value = ""
+    )]
+    pub tls_self_signed: Option<String>,
+
     /// A proxy in front of this server ends TLS: plain HTTP is accepted on any address, and the last address in
     /// X-Forwarded-For is believed to be who asks. Nobody but the proxy may reach the port.
     #[arg(long, env = "NEARHAND_BEHIND_PROXY", value_parser = clap::builder::FalseyValueParser::new())]
     pub behind_proxy: bool,
 
-    /// Folder for the server's key (made if missing). With it sign-ins and sessions survive a restart.
+    /// Folder for the server's key and the certificates that it gets (made if missing). With it sign-ins and sessions
+    /// survive a restart.
     #[arg(long, env = "NEARHAND_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
 
@@ -85,6 +129,9 @@ const EXAMPLES: &str = "\
 Examples:
   Try it on this machine:
     NEARHAND_TECHNICIAN_TOKEN=$(openssl rand -hex 16) nearhand --downloads dist
+
+  On the internet, with a certificate that it gets and renews by itself:
+    nearhand --listen 0.0.0.0:443 --tls-acme help.example.com --state /var/lib/nearhand
 
   For a company, with its own certificate:
     nearhand --listen 0.0.0.0:443 --public-url https://help.example.com \\

@@ -40,6 +40,35 @@ fn unsafe_options_are_refused_and_say_what_to_set() {
             &["--tls-cert", "c", "--tls-key", "k", "--behind-proxy", "--public-url", "https://a.example"],
             "drop one",
         ),
+        (&["--tls-self-signed", "--tls-cert", "c", "--tls-key", "k"], "choose one"),
+        (&["--tls-self-signed", "--tls-acme", "a.example", "--state", "s"], "choose one"),
+        (&["--tls-self-signed", "a b"], "neither a host's name"),
+        (&["--tls-self-signed", "--behind-proxy", "--public-url", "https://a.example"], "drop one"),
+        (&["--tls-acme", "a.example"], "--state"),
+        (&["--tls-acme", "*.a.example", "--state", "s", "--public-url", "https://*.a.example"], "name each"),
+        (&["--tls-acme", "192.0.2.1", "--state", "s"], "no name of a host"),
+        (&["--tls-acme", "localhost", "--state", "s"], "no name of a host"),
+        (&["--tls-acme", "a.example", "--state", "s", "--public-url", "https://b.example"], "add --tls-acme"),
+        (&["--tls-acme", "a.example", "--state", "s", "--tls-acme-contact", "me"], "no mail address"),
+        (
+            &["--tls-acme", "a.example", "--state", "s", "--tls-acme-directory", "http://ca.example"],
+            "with https",
+        ),
+        (&["--tls-acme-contact", "me@a.example"], "needs --tls-acme"),
+        (&["--tls-acme-directory", "https://ca.example"], "needs --tls-acme"),
+        (&["--tls-acme-ca", "ca.pem"], "needs --tls-acme"),
+        (&["--viewer-origin", "https://viewer.example/x"], "without a path"),
+        (&["--viewer-origin", "http://viewer.example"], "make it https"),
+        (
+            &[
+                "--behind-proxy",
+                "--public-url",
+                "https://a.example",
+                "--viewer-origin",
+                "https://a.example:443",
+            ],
+            "own",
+        ),
         (&["--listen", "localhost"], "127.0.0.1:8080"),
         (&["--code-lifetime", "0"], "from 30 to 86400"),
         (&["--grace", "soon"], "number of seconds"),
@@ -88,6 +117,43 @@ fn a_proxy_makes_plain_http_acceptable() {
             .unwrap();
     assert!(config.is_https());
     assert_eq!(config.public_url.unwrap().as_str(), "https://help.example.com/");
+}
+
+#[test]
+fn an_authority_is_asked_for_names_that_browsers_use() {
+    let config =
+        read(&["--listen", "0.0.0.0:443", "--tls-acme", "Help.Example.com,b.example", "--state", "s"])
+            .unwrap();
+    assert_eq!(config.public_url.unwrap().as_str(), "https://help.example.com/");
+    let Some(TlsSource::Acme(acme)) = config.tls else { panic!() };
+    assert_eq!(acme.domains, ["help.example.com", "b.example"]);
+    assert_eq!(acme.directory.host_str(), Some("acme-v02.api.letsencrypt.org"));
+    assert!(acme.contacts.is_empty() && acme.ca.is_none());
+
+    let more = ["--public-url", "https://b.example:8443", "--tls-acme-contact", "me@a.example"];
+    let given = [&["--tls-acme", "a.example", "--tls-acme", "b.example", "--state", "s"][..], &more].concat();
+    let config = read(&given).unwrap();
+    assert_eq!(config.public_url.unwrap().port(), Some(8443));
+    let Some(TlsSource::Acme(acme)) = config.tls else { panic!() };
+    assert_eq!(acme.contacts, ["mailto:me@a.example"]);
+}
+
+#[test]
+fn a_trial_needs_no_name() {
+    for (given, names) in
+        [(&["--tls-self-signed"][..], &[][..]), (&["--tls-self-signed", "Box.lan, ::1"], &["box.lan", "::1"])]
+    {
+        let Some(TlsSource::SelfSigned(read)) = read(given).unwrap().tls else { panic!() };
+        assert_eq!(read, names);
+    }
+}
+
+#[test]
+fn another_origin_may_serve_the_viewer() {
+    for origin in ["https://viewer.example", "https://viewer.example:8443", "http://127.0.0.1:8081"] {
+        let viewer = read(&["--viewer-origin", origin]).unwrap().viewer_origin.unwrap();
+        assert_eq!(viewer.origin().ascii_serialization(), origin);
+    }
 }
 
 #[test]

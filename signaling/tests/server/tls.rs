@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nearhand_signaling::server::ServerError;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,6 +30,13 @@ impl Certificate {
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
         Self { folder, roots }
+    }
+
+    /// Takes the place of another one, as whoever renews certificates writes them: one file, and then the other.
+    fn replace(&self, other: &Self) {
+        for name in ["cert.pem", "key.pem"] {
+            std::fs::copy(self.path(name), other.path(name)).unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -103,6 +111,64 @@ async fn what_does_not_fit_is_refused_with_its_reason() {
     };
     assert!(refused(swapped).await.contains("don't work together"));
     assert!(std::fs::metadata(certificate.path(key)).is_ok());
+}
+
+/// Waits until the server shows this certificate.
+async fn shows(server: &TestServer, certificate: &Certificate) {
+    soon(async {
+        while !is_shown(server, certificate).await {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+async fn is_shown(server: &TestServer, certificate: &Certificate) -> bool {
+    let tcp = TcpStream::connect(server.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    soon(certificate.connector().connect(name, tcp)).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_without_a_restart() {
+    let files = Certificate::new();
+    let server = files.serve().await.unwrap();
+    shows(&server, &files).await;
+    let renewed = Certificate::new();
+    renewed.replace(&files);
+    shows(&server, &renewed).await;
+    assert!(!is_shown(&server, &files).await);
+
+    // What can't be used changes nothing, and is made good later.
+    std::fs::write(files.path("key.pem"), "half a k").unwrap();
+    let again = Certificate::new();
+    std::fs::copy(again.path("cert.pem"), files.path("cert.pem")).unwrap();
+    assert!(is_shown(&server, &renewed).await);
+    again.replace(&files);
+    shows(&server, &again).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_trial_has_a_certificate_that_can_be_imported() {
+    let state = tempfile::tempdir().unwrap();
+    let arguments = ["--tls-self-signed", "--state", state.path().to_str().unwrap()];
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        let server = TestServer::with(&arguments).await;
+        let exported = CertificateDer::from_pem_file(state.path().join("self-signed.crt")).unwrap();
+        let mut certificate = Certificate::new();
+        certificate.roots = RootCertStore::empty();
+        certificate.roots.add(exported).unwrap();
+        for name in ["localhost", "127.0.0.1"] {
+            let tcp = TcpStream::connect(server.address).await.unwrap();
+            let name = ServerName::try_from(name).unwrap();
+            let stream = soon(certificate.connector().connect(name, tcp)).await.unwrap();
+            shown.push(stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned());
+        }
+        server.stop().await;
+    }
+    assert!(shown.iter().all(|certificate| *certificate == shown[0]), "it stays the same");
 }
 
 #[tokio::test]
