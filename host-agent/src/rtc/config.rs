@@ -1,7 +1,9 @@
 //! What a peer connection is made from.
 
+use super::interfaces::{self, Interfaces};
+use crate::dial::Dialer;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// One STUN or TURN server, in the words of the WebRTC specification.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -41,8 +43,12 @@ pub struct PeerConfig {
     pub ice_servers: Vec<IceServer>,
     /// Local addresses.
     pub bind: Bind,
-    /// Only relayed candidates: the two ends then do not learn each other's address.
+    /// Only relayed candidates, and no socket that a peer could reach: the two ends do not learn each other's address.
     pub relay_only: bool,
+    /// How relays are reached over TCP and TLS; `None`: only over UDP.
+    pub dialer: Option<Dialer>,
+    /// Tells when ways to relays may have been cut; `None`: nobody looks.
+    pub interfaces: Option<Interfaces>,
     /// Where the bandwidth estimate starts, in bits per second. It climbs by 8 % a second only, so too low a start
     /// costs more than too high a one, which loss and delay correct within a second.
     pub initial_bitrate: u32,
@@ -54,8 +60,21 @@ impl Default for PeerConfig {
             ice_servers: Vec::new(),
             bind: Bind::Interfaces { loopback: true },
             relay_only: false,
+            dialer: None,
+            interfaces: None,
             initial_bitrate: 5_000_000,
         }
+    }
+}
+
+impl PeerConfig {
+    /// The addresses to bind.
+    pub(super) fn socket_addrs(&self) -> Vec<SocketAddr> {
+        if self.relay_only {
+            // The stack wants a socket. Through this one nobody is reached, and nobody is told of it.
+            return vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+        }
+        self.bind.socket_addrs()
     }
 }
 
@@ -66,13 +85,7 @@ impl Bind {
         match self {
             Self::Addresses(addresses) => addresses.clone(),
             Self::Interfaces { loopback } => {
-                let local: Vec<IpAddr> = rtc::shared::ifaces::ifaces()
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|interface| interface.addr)
-                    .map(|address| address.ip())
-                    .filter(|ip| !ip.is_loopback() && !is_link_local(*ip))
-                    .collect();
+                let local = interfaces::read();
                 let mut addresses = Vec::new();
                 // A wildcard of a family without any interface would be bound as it stands and offer `0.0.0.0`.
                 if local.iter().any(IpAddr::is_ipv4) {
@@ -87,13 +100,6 @@ impl Bind {
                 addresses
             }
         }
-    }
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A transport without a network, for tests of whoever drives one.
 
 use super::event::{Candidate, Event, EventSender, Events};
-use super::{EncodedFrame, Fingerprint, FrameError, RtcError, SendError, Stats, Transport};
+use super::{EncodedFrame, Fingerprint, FrameError, IceServer, RtcError, SendError, Stats, Transport};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nearhand_protocol::channel::Channel;
@@ -23,6 +23,8 @@ pub enum Recorded {
     Offer(String),
     /// A candidate was added.
     Candidate(Candidate),
+    /// Other ICE servers were set.
+    IceServers(Vec<IceServer>),
     /// A message was sent.
     Message(Channel, Bytes),
     /// A frame was sent; whether it was a keyframe.
@@ -150,6 +152,11 @@ impl Transport for FakeTransport {
         }
         self.record(Recorded::Offer(offer_sdp.to_owned()));
         Ok(format!("answer to {offer_sdp}"))
+    }
+
+    async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), RtcError> {
+        self.record(Recorded::IceServers(servers));
+        Ok(())
     }
 
     async fn add_remote_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {

@@ -6,6 +6,7 @@
 //! The browser offers, always. Waiting happens in one place only, [`Events::next`]; sending never waits, it refuses
 //! ([`SendError::Full`], [`FrameError::Busy`]), so that whoever produces decides what to leave out.
 
+mod candidate;
 mod channels;
 mod codec;
 mod config;
@@ -18,6 +19,8 @@ mod interfaces;
 mod media;
 mod nack;
 mod peer;
+mod relay;
+mod runtime;
 mod stats;
 mod supervisor;
 
@@ -94,6 +97,9 @@ pub enum FrameError {
 pub trait Transport: Send + Sync + 'static {
     /// Takes the browser's offer, the first or a later one (renegotiation, ICE restart), and returns the answer.
     async fn accept_offer(&self, offer_sdp: &str) -> Result<String, RtcError>;
+
+    /// Takes new STUN and TURN servers, or new credentials for the old ones; used from the next ICE restart on.
+    async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), RtcError>;
 
     /// Takes a trickled candidate of the browser; an empty [`Candidate::candidate`] is the end of candidates.
     async fn add_remote_candidate(&self, candidate: Candidate) -> Result<(), RtcError>;

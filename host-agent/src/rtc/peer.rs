@@ -1,5 +1,6 @@
 //! A connection to a real browser.
 
+use super::candidate::{self, Remote};
 use super::channels::{Channels, SCTP_LIMIT};
 use super::estimate::Estimator;
 use super::event::{Candidate, EventSender, Events};
@@ -7,9 +8,11 @@ use super::feedback::{self, FeedbackTap};
 use super::fingerprint::Fingerprint;
 use super::media::{self, Video};
 use super::nack::{self, NackGate};
+use super::relay::Relays;
+use super::runtime::RelayRuntime;
 use super::stats::{Shared, Stats};
 use super::supervisor::{Handler, Supervisor};
-use super::{EncodedFrame, FrameError, PeerConfig, RtcError, SendError, Transport, codec};
+use super::{EncodedFrame, FrameError, IceServer, PeerConfig, RtcError, SendError, Transport, codec};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nearhand_protocol::channel::Channel;
@@ -25,8 +28,8 @@ use webrtc::error::Error;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
-    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceServer, RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -43,6 +46,8 @@ pub struct Peer {
     channels: Arc<Channels>,
     video: Arc<Video>,
     shared: Arc<Shared>,
+    relays: Arc<Relays>,
+    relay_only: bool,
     /// One negotiation at a time.
     negotiation: Mutex<Negotiation>,
     local_fingerprint: OnceLock<Fingerprint>,
@@ -53,10 +58,11 @@ pub struct Peer {
 }
 
 /// What negotiations have brought about.
-#[derive(Default)]
 struct Negotiation {
     /// Made when the browser first offers to receive H.264 that we send.
     video: Option<(Arc<TrackLocalStaticRTP>, Arc<dyn RtpSender>)>,
+    /// What the next ICE restart uses.
+    ice_servers: Vec<IceServer>,
 }
 
 impl Peer {
@@ -91,17 +97,8 @@ impl Peer {
             .with_discard_local_candidates_during_ice_restart(true)
             .build();
 
-        let servers = config.ice_servers.iter().map(|server| RTCIceServer {
-            urls: server.urls.clone(),
-            username: server.username.clone(),
-            credential: server.credential.clone(),
-        });
-        let policy =
-            if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-        let configuration = RTCConfigurationBuilder::new()
-            .with_ice_servers(servers.collect())
-            .with_ice_transport_policy(policy)
-            .build();
+        let relays = Relays::new(config.dialer.clone());
+        let configuration = configuration(relays.assign(&config.ice_servers), config.relay_only);
 
         let builder = PeerConnectionBuilder::new()
             .with_configuration(configuration)
@@ -109,7 +106,8 @@ impl Peer {
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(handler)
-            .with_udp_addrs(config.bind.socket_addrs())
+            .with_runtime(RelayRuntime::new(relays.clone()))
+            .with_udp_addrs(config.socket_addrs())
             .with_data_channel_send_buffer_limit(SCTP_LIMIT);
         // The future holds the whole stack by value, 20 kB: not on our stack.
         let connection = Box::pin(builder.build()).await.map_err(|error| setup(&error))?;
@@ -126,6 +124,9 @@ impl Peer {
             events,
             shared: shared.clone(),
             remote_fingerprint: remote_fingerprint.clone(),
+            relays: relays.clone(),
+            interfaces: config.interfaces.clone(),
+            relay_only: config.relay_only,
             tasks,
         };
         let (stop, stopped) = watch::channel(false);
@@ -135,7 +136,9 @@ impl Peer {
             channels,
             video,
             shared,
-            negotiation: Mutex::default(),
+            relays,
+            relay_only: config.relay_only,
+            negotiation: Mutex::new(Negotiation { video: None, ice_servers: config.ice_servers.clone() }),
             local_fingerprint: OnceLock::new(),
             remote_fingerprint,
             stop,
@@ -159,6 +162,9 @@ impl Peer {
 
     async fn negotiate(&self, offer_sdp: &str, negotiation: &mut Negotiation) -> Result<String, Error> {
         let offer = RTCSessionDescription::offer(offer_sdp.to_owned())?;
+        // Read when gathering begins, and not before: with an ICE restart.
+        let servers = self.relays.assign(&negotiation.ice_servers);
+        self.connection.set_configuration(configuration(servers, self.relay_only)).await?;
         self.add_video(offer_sdp, negotiation).await?;
         self.connection.set_remote_description(offer).await?;
         let answer = self.connection.create_answer(None).await?;
@@ -166,8 +172,13 @@ impl Peer {
         if let Some((track, sender)) = &negotiation.video {
             self.video.negotiated(track, sender.as_ref()).await;
         }
-        Ok(answer.sdp)
+        Ok(candidate::in_answer(&answer.sdp, self.relay_only))
     }
+}
+
+fn configuration(servers: Vec<RTCIceServer>, relay_only: bool) -> RTCConfiguration {
+    let policy = if relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+    RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build()
 }
 
 #[async_trait]
@@ -187,14 +198,21 @@ impl Transport for Peer {
         Ok(answer)
     }
 
+    async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), RtcError> {
+        self.negotiation.lock().await.ice_servers = servers;
+        Ok(())
+    }
+
     async fn add_remote_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
         let line = &candidate.candidate;
         if line.len() > MAX_CANDIDATE {
             return Err(RtcError::Candidate(format!("longer than {MAX_CANDIDATE} bytes")));
         }
-        // The end needs no act, and a `.local` name cannot be resolved here: see `MulticastDnsMode` above.
-        if line.is_empty() || is_mdns(line) {
-            return Ok(());
+        match candidate::remote(line) {
+            Remote::Address => {}
+            // The end needs no act, and a `.local` name cannot be resolved here: see `MulticastDnsMode` above.
+            Remote::End | Remote::Name(_) => return Ok(()),
+            Remote::Impossible => return Err(RtcError::Candidate("an address that nobody can have".into())),
         }
         let init = RTCIceCandidateInit {
             candidate: candidate.candidate,
@@ -246,12 +264,6 @@ impl Transport for Peer {
         }
         *supervisor = None;
     }
-}
-
-/// Whether the address of this candidate line, its fifth word (RFC 8839, 5.1), is a multicast DNS name.
-fn is_mdns(line: &str) -> bool {
-    let address = line.split(' ').nth(4).unwrap_or_default();
-    address.rsplit_once('.').is_some_and(|(_, top)| top.eq_ignore_ascii_case("local"))
 }
 
 fn setup(error: &Error) -> RtcError {

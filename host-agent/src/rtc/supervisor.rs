@@ -1,8 +1,11 @@
 //! The one task that owns a connection: turns the stack's callbacks into events, and ends everything.
 
+use super::candidate;
 use super::channels::Channels;
 use super::event::{CONTROL_QUEUE, Candidate, Event, EventSender, Path, PeerState};
 use super::fingerprint::Fingerprint;
+use super::interfaces::Interfaces;
+use super::relay::Relays;
 use super::stats::Shared;
 use async_trait::async_trait;
 use std::sync::{Arc, OnceLock};
@@ -74,6 +77,11 @@ pub(super) struct Supervisor {
     pub(super) events: EventSender,
     pub(super) shared: Arc<Shared>,
     pub(super) remote_fingerprint: Arc<OnceLock<Fingerprint>>,
+    /// Ended last, so that allocations can be released.
+    pub(super) relays: Arc<Relays>,
+    pub(super) interfaces: Option<Interfaces>,
+    /// Whether addresses of this computer are kept out of candidates.
+    pub(super) relay_only: bool,
     /// The video task at first, then one per channel.
     pub(super) tasks: JoinSet<()>,
 }
@@ -100,6 +108,7 @@ impl Supervisor {
                     let path = self.look().await;
                     if self.tell(PeerState::Connected(path), &mut state).is_err() { break }
                 }
+                () = changed(&mut self.interfaces) => self.relays.probe(),
                 // Finished channel tasks are reaped; a panic in one is theirs, and has been printed.
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
@@ -107,6 +116,7 @@ impl Supervisor {
         if self.connection.close().await.is_err() {
             tracing::debug!("the peer connection was already closed");
         }
+        self.relays.close().await;
         self.tasks.shutdown().await;
         self.channels.clear();
     }
@@ -116,7 +126,7 @@ impl Supervisor {
             Callback::Candidate(event) => {
                 if let Ok(init) = event.candidate.to_json() {
                     self.send(Event::LocalCandidate(Candidate {
-                        candidate: init.candidate,
+                        candidate: candidate::to_tell(&init.candidate, self.relay_only),
                         sdp_mid: init.sdp_mid,
                         sdp_m_line_index: init.sdp_mline_index,
                     }))?;
@@ -166,6 +176,10 @@ impl Supervisor {
         if *state == Some(new) {
             return Ok(());
         }
+        if let PeerState::Connected(path) = new {
+            let relayed = !path.is_direct();
+            tracing::info!(relayed, ?path, "how packets travel to the technician");
+        }
         *state = Some(new);
         self.send(Event::State(new))
     }
@@ -193,6 +207,13 @@ impl Supervisor {
 
 /// The connection is over.
 struct Ended;
+
+async fn changed(interfaces: &mut Option<Interfaces>) {
+    match interfaces {
+        Some(interfaces) => interfaces.changed().await,
+        None => std::future::pending().await,
+    }
+}
 
 /// The round trip of the last ICE check on the selected pair.
 fn round_trip(report: &RTCStatsReport) -> Option<Duration> {

@@ -1,0 +1,209 @@
+//! What the stack stands on: tokio, with relays put under its sockets and a remedy for its late wake-ups.
+
+use super::relay::{self, Inbox, Relays, Route};
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
+    TokioRuntime, Transmit,
+};
+
+/// Longest second sleep in a row while a relay is in use.
+const SECOND_SLEEP: Duration = Duration::from_millis(2);
+/// For names that are no virtual addresses; the stack stands still meanwhile.
+const RESOLVE: Duration = Duration::from_secs(1);
+
+/// The runtime of one connection.
+#[derive(Debug)]
+pub(super) struct RelayRuntime {
+    relays: Arc<Relays>,
+    /// How often the stack slept since something happened.
+    slept: Arc<AtomicU8>,
+}
+
+impl RelayRuntime {
+    pub(super) fn new(relays: Arc<Relays>) -> Arc<Self> {
+        Arc::new(Self { relays, slept: Arc::default() })
+    }
+}
+
+impl Runtime for RelayRuntime {
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn(future)
+    }
+
+    fn spawn_reactor(
+        &self,
+        reactor_pool_size: usize,
+        future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn_reactor(reactor_pool_size, future)
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        Ok(Arc::new(Socket {
+            real: TokioRuntime.wrap_udp_socket(socket)?,
+            inbox: Arc::default(),
+            relays: self.relays.clone(),
+        }))
+    }
+
+    fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        TokioRuntime.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp<'a>(
+        &'a self,
+        remote_addr: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
+        TokioRuntime.connect_tcp(remote_addr)
+    }
+
+    fn resolve_host<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+        Box::pin(async move {
+            if let Some(addresses) = relay::both_families(host) {
+                return Ok(addresses);
+            }
+            match tokio::time::timeout(RESOLVE, TokioRuntime.resolve_host(host)).await {
+                Ok(resolved) => resolved,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        })
+    }
+
+    /// The stack hands packets for a relay to its TURN client after it has sent what that client had, so they would
+    /// wait for whatever wakes it next: 25 ms on average. Therefore it sleeps not at all the first time after
+    /// something happened, which sends them; 2 ms the second time, for what its timers brought meanwhile; and as long
+    /// as it wants from then on.
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        if !self.relays.in_use() {
+            return TokioRuntime.sleep(duration);
+        }
+        let slept = self.slept.load(Relaxed);
+        let shortened = match slept {
+            0 => Duration::ZERO,
+            1 => SECOND_SLEEP.min(duration),
+            _ => duration,
+        };
+        let next = if shortened < duration { slept + 1 } else { 0 };
+        // What happens before the end of this sleep drops it, and then it is the first one again.
+        self.slept.store(0, Relaxed);
+        let slept = Arc::downgrade(&self.slept);
+        let sleep = (!shortened.is_zero()).then(|| TokioRuntime.sleep(shortened));
+        Box::pin(async move {
+            if let Some(sleep) = sleep {
+                sleep.await;
+            }
+            if let Some(slept) = Weak::upgrade(&slept) {
+                slept.store(next, Relaxed);
+            }
+        })
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        TokioRuntime.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        TokioRuntime.block_on(future);
+    }
+
+    fn yield_now(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        TokioRuntime.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        "tokio with relays"
+    }
+}
+
+/// A UDP socket beside which the relays' packets come in.
+struct Socket {
+    real: Arc<dyn AsyncUdpSocket>,
+    inbox: Arc<Inbox>,
+    relays: Arc<Relays>,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("real", &self.real).finish_non_exhaustive()
+    }
+}
+
+impl AsyncUdpSocket for Socket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.real.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let length = transmit.contents.len();
+        match self.relays.route(transmit.destination) {
+            None => self.real.poll_send(cx, transmit),
+            Some(Route::Relay(link)) => {
+                let size = transmit.segment_size.unwrap_or(length).max(1);
+                let mut datagrams = transmit.contents.chunks(size);
+                let sent = datagrams
+                    .try_for_each(|datagram| relay::send(&link, &self.inbox, transmit.destination, datagram));
+                Poll::Ready(sent.map(|()| length))
+            }
+            Some(Route::Stun(Some(destination))) => {
+                let transmit = Transmit {
+                    destination,
+                    ecn: transmit.ecn,
+                    contents: transmit.contents,
+                    segment_size: transmit.segment_size,
+                    src_ip: transmit.src_ip,
+                };
+                self.real.poll_send(cx, &transmit)
+            }
+            // Its name is still being looked up; the request is repeated.
+            Some(Route::Stun(None)) => Poll::Ready(Ok(length)),
+        }
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        if let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
+            && let Poll::Ready((from, datagram)) = self.inbox.poll(cx)
+        {
+            let length = datagram.len().min(buf.len());
+            buf[..length].copy_from_slice(&datagram[..length]);
+            *meta = RecvMeta::default();
+            meta.addr = from;
+            meta.len = length;
+            meta.stride = length.max(1);
+            return Poll::Ready(Ok(1));
+        }
+        let received = self.real.poll_recv(cx, bufs, meta);
+        if let Poll::Ready(Ok(count)) = received {
+            for meta in &mut meta[..count] {
+                if let Some(address) = self.relays.stun_server(meta.addr) {
+                    meta.addr = address;
+                }
+            }
+        }
+        received
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.real.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.real.max_gro_segments()
+    }
+}

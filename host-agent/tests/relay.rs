@@ -1,0 +1,97 @@
+//! The connection through a real relay, over every transport.
+
+mod browser;
+mod relay_server;
+
+use browser::{Browser, Seen};
+use bytes::Bytes;
+use nearhand_host::rtc::{Bind, Candidate, Event, Events, Path, Peer, PeerConfig, PeerState, Transport};
+use nearhand_protocol::channel::Channel;
+use relay_server::Coturn;
+use std::time::{Duration, Instant};
+
+const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
+
+fn config(coturn: &Coturn, transports: &[&str]) -> PeerConfig {
+    PeerConfig {
+        ice_servers: vec![coturn.server(transports)],
+        bind: Bind::Addresses(vec!["127.0.0.1:0".parse().expect("address")]),
+        relay_only: true,
+        dialer: Some(coturn.dialer()),
+        ..PeerConfig::default()
+    }
+}
+
+/// Connects, and gives back the host's candidates too.
+async fn connected(config: &PeerConfig) -> (Peer, Events, Browser, Vec<Candidate>) {
+    let (host, mut events) = Peer::new(config).await.expect("peer");
+    let mut browser = Browser::new(true).await;
+    browser.negotiate(&host, false).await;
+    let (mut candidates, mut path, mut open) = (Vec::new(), None, false);
+    browser
+        .carry_until(&host, &mut events, |event| {
+            match event {
+                Ok(Event::LocalCandidate(candidate)) => candidates.push(candidate),
+                Ok(Event::State(PeerState::Connected(by))) => path = Some(by),
+                Ok(Event::ChannelOpen(Channel::Chat)) => open = true,
+                _ => {}
+            }
+            (path.is_some() && open).then_some(())
+        })
+        .await;
+    assert_eq!(path, Some(Path::Relayed));
+    assert_eq!(host.stats().path, Some(Path::Relayed));
+    (host, events, browser, candidates)
+}
+
+/// Round trips of chat messages: the host's events are read by this very task.
+async fn round_trips(host: &Peer, events: &mut Events, browser: &mut Browser, count: usize) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for number in 0..count {
+        let text = number.to_string();
+        let started = Instant::now();
+        host.send(Channel::Chat, Bytes::from(text.clone())).expect("sent");
+        browser
+            .carry_until(host, events, |event| {
+                matches!(event, Err(Seen::Message(Channel::Chat, data)) if data == text.as_bytes())
+                    .then_some(())
+            })
+            .await;
+        browser.channels[&Channel::Chat].send_text(&text).await.expect("sent");
+        browser
+            .carry_until(host, events, |event| {
+                matches!(event, Ok(Event::Message(Channel::Chat, data)) if data == text.as_bytes())
+                    .then_some(())
+            })
+            .await;
+        took.push(started.elapsed());
+        // Not in step with any timer of the stack.
+        tokio::time::sleep(Duration::from_millis(7 + number as u64 % 13)).await;
+    }
+    took.sort();
+    took
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_udp_tcp_and_tls_and_nobody_learns_an_address() {
+    let Some(coturn) = Coturn::start() else { return };
+    for transport in TRANSPORTS {
+        let started = Instant::now();
+        let (host, mut events, mut browser, candidates) = connected(&config(&coturn, &[transport])).await;
+        let connected_after = started.elapsed();
+        assert!(!candidates.is_empty());
+        for candidate in candidates.iter().filter(|candidate| !candidate.candidate.is_empty()) {
+            let words: Vec<&str> = candidate.candidate.split(' ').collect();
+            let address = format!("{}:{}", words[4], words[5]).parse().expect("an address");
+            assert!(coturn.relays_from(address) && candidate.candidate.contains("typ relay"), "{words:?}");
+            assert!(candidate.candidate.contains("raddr 0.0.0.0 rport 9"), "{words:?}");
+        }
+        let took = round_trips(&host, &mut events, &mut browser, 40).await;
+        println!(
+            "{transport}: connected after {connected_after:?}, round trip p50 {:?} p95 {:?}",
+            took[took.len() / 2],
+            took[took.len() * 95 / 100]
+        );
+        host.close().await;
+    }
+}
