@@ -20,6 +20,8 @@ mod x;
 
 mod meeting;
 
+mod lab;
+
 pub mod runner;
 mod stories;
 

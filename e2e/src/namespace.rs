@@ -112,14 +112,7 @@ impl Namespace {
     /// Does something on a thread inside. Sockets and devices that are opened there stay inside for good, whoever uses
     /// them.
     pub(crate) fn enter<T: Send + 'static>(&self, act: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let path = Path::new(NAMES).join(self.name());
-        let thread = std::thread::spawn(move || -> Result<T> {
-            let file = std::fs::File::open(&path).with_context(|| format!("opening {}", path.display()))?;
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), Some(LinkNameSpaceType::Network))
-                .with_context(|| format!("entering {}", path.display()))?;
-            Ok(act())
-        });
-        thread.join().map_err(|_| anyhow!("a thread in {} panicked", self.name()))?
+        enter(self.name(), act)
     }
 
     /// A UDP socket inside.
@@ -132,17 +125,13 @@ impl Namespace {
 
     /// A TCP connection from inside.
     pub(crate) fn tcp(&self, to: SocketAddr) -> Result<tokio::net::TcpStream> {
-        let stream = self.enter(move || TcpStream::connect_timeout(&to, CONNECT))?;
-        let stream = stream.with_context(|| format!("connecting to {to} in {}", self.name()))?;
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        Ok(tokio::net::TcpStream::from_std(stream)?)
+        connect(self.name(), to)
     }
 
     /// Opens a way from this machine's loopback interface to an address that is reached from inside. The namespace gets
     /// no interface for it.
     pub(crate) async fn bridge(&self, to: SocketAddr) -> Result<Bridge> {
-        Bridge::open(self.clone(), to).await
+        Bridge::open(self.name().to_owned(), to).await
     }
 }
 
@@ -166,7 +155,26 @@ impl Drop for Named {
     }
 }
 
-/// A listener on the loopback interface whose connections go on inside of a namespace.
+fn enter<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let path = Path::new(NAMES).join(name);
+    let thread = std::thread::spawn(move || -> Result<T> {
+        let file = std::fs::File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+        move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), Some(LinkNameSpaceType::Network))
+            .with_context(|| format!("entering {}", path.display()))?;
+        Ok(act())
+    });
+    thread.join().map_err(|_| anyhow!("a thread in {name} panicked"))?
+}
+
+fn connect(name: &str, to: SocketAddr) -> Result<tokio::net::TcpStream> {
+    let stream = enter(name, move || TcpStream::connect_timeout(&to, CONNECT))?;
+    let stream = stream.with_context(|| format!("connecting to {to} in {name}"))?;
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    Ok(tokio::net::TcpStream::from_std(stream)?)
+}
+
+/// A listener on the loopback interface whose connections go on inside of a namespace. It does not keep the namespace.
 pub(crate) struct Bridge {
     /// Where it listens.
     pub(crate) address: SocketAddr,
@@ -174,7 +182,7 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    async fn open(namespace: Namespace, to: SocketAddr) -> Result<Self> {
+    async fn open(namespace: String, to: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("opening a bridge")?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
@@ -184,7 +192,7 @@ impl Bridge {
                 let namespace = namespace.clone();
                 connections.spawn(async move {
                     // A refused connection is closed: the caller sees it and may try again.
-                    if let Ok(mut inner) = namespace.tcp(to) {
+                    if let Ok(mut inner) = connect(&namespace, to) {
                         let _ = outer.set_nodelay(true);
                         let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
                     }

@@ -4,6 +4,7 @@ mod chat;
 mod consent;
 mod control;
 mod endings;
+mod evil;
 pub(crate) mod files;
 mod firefox;
 mod gallery;
@@ -11,6 +12,7 @@ mod harness;
 mod hostile;
 mod pairing;
 mod proof;
+mod reach;
 mod refusals;
 
 use crate::runner::Story;
@@ -42,5 +44,10 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         firefox::stories(),
         gallery::stories(),
     ];
-    vec![("harness", harness::stories()), ("main-job", main_job.into_iter().flatten().collect())]
+    let reach = [reach::stories(), evil::stories()];
+    vec![
+        ("harness", harness::stories()),
+        ("main-job", main_job.into_iter().flatten().collect()),
+        ("reach", reach.into_iter().flatten().collect()),
+    ]
 }

@@ -30,7 +30,7 @@ pub(super) fn stories() -> Vec<Story> {
 }
 
 /// An error if the customer was asked anything, or the tab believed or showed anything.
-async fn nothing_happened(viewer: &Viewer, host: &Host) -> Result<()> {
+pub(super) async fn nothing_happened(viewer: &Viewer, host: &Host) -> Result<()> {
     let said = host.said();
     ensure!(!said.contains("QUESTION:"), "the customer was asked:\n{said}");
     ensure!(!said.contains("WORDS:"), "the host shows words that nobody proved:\n{said}");
@@ -87,7 +87,7 @@ async fn wrong_secret(stage: &Stage) -> Result<()> {
 }
 
 /// The words as the tab shows them, once it is verified.
-async fn verified(viewer: &Viewer) -> Result<String> {
+pub(super) async fn verified(viewer: &Viewer) -> Result<String> {
     viewer.tab.until("the proof", "document.body.dataset.proof === 'verified'").await?;
     viewer.tab.seen("#verified").await?;
     viewer.tab.js("return document.body.dataset.words;", &[]).await

@@ -1,0 +1,74 @@
+//! Real proxies on a router, for networks in which nothing else leads out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Side;
+use crate::namespace::Namespace;
+use crate::places::on_path;
+use crate::process::Process;
+use crate::runner::Skipped;
+use crate::stage::Stage;
+use crate::wait;
+
+const START: Duration = Duration::from_secs(15);
+
+/// Squid, which connects to port 443 and to nothing else.
+pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
+    let address = SocketAddr::new(side.gateway(), 3128);
+    let folder = stage.folder("squid")?;
+    let file = folder.join("squid.conf");
+    let settings = format!(
+        "http_port {address}\n\
+         acl tls port 443\n\
+         acl CONNECT method CONNECT\n\
+         http_access deny CONNECT !tls\n\
+         http_access allow CONNECT\n\
+         http_access deny all\n\
+         cache deny all\n\
+         access_log none\n\
+         cache_log stdio:/dev/stderr\n\
+         cache_store_log none\n\
+         pid_filename none\n\
+         pinger_enable off\n\
+         netdb_filename none\n\
+         shutdown_lifetime 0 seconds\n\
+         visible_hostname proxy.example\n\
+         cache_effective_user root\n\
+         coredump_dir {}\n",
+        folder.display()
+    );
+    std::fs::write(&file, settings)?;
+    let namespace = &side.router.namespace;
+    let mut command = program(stage, namespace, "squid")?;
+    command.args(["-N", "-f"]).arg(&file);
+    let process = stage.start("squid", &mut command)?;
+    ready(&process, namespace, address).await
+}
+
+/// Microsocks: SOCKS5 without a password.
+pub(crate) async fn microsocks(stage: &Stage, side: &Side) -> Result<SocketAddr> {
+    let address = SocketAddr::new(side.gateway(), 1080);
+    let namespace = &side.router.namespace;
+    let mut command = program(stage, namespace, "microsocks")?;
+    command.args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()]);
+    let process = stage.start("microsocks", &mut command)?;
+    ready(&process, namespace, address).await
+}
+
+fn program(stage: &Stage, namespace: &Namespace, name: &str) -> Result<std::process::Command> {
+    match on_path(name) {
+        Some(path) => Ok(stage.command_in(Some(namespace), path)),
+        None => Err(Skipped(format!("{name} is not installed")).into()),
+    }
+}
+
+async fn ready(process: &Process, namespace: &Namespace, address: SocketAddr) -> Result<SocketAddr> {
+    wait::find(START, &format!("{} to listen", process.name()), || async {
+        anyhow::ensure!(process.ended()?.is_none(), "it ended: {}", process.stderr.text());
+        Ok(namespace.tcp(address).ok().map(|_| address))
+    })
+    .await
+}
