@@ -39,6 +39,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // It fails only where it has been done. The client of the stories brings no cryptography of its own.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match Arguments::parse().command {
         Command::Story { group, only } => runner::play(&group, only.as_deref()).await,
         Command::Bench { json, only } => bench::run(json.as_deref(), only.as_deref()).await,

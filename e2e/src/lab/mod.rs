@@ -144,8 +144,6 @@ impl Lab {
 }
 
 fn client(certificates: &Certificates, server: SocketAddr) -> Result<reqwest::Client> {
-    // It fails where it has been done: once is enough for all.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let authority = std::fs::read(&certificates.authority)?;
     reqwest::Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(&authority)?])

@@ -198,7 +198,6 @@ impl Side {
 
 /// Version 6 without the second that an address is tried out, or not at all.
 pub(super) fn quick_v6(namespace: &Namespace, on: bool) -> Result<()> {
-    namespace.sysctl("net/ipv6/neigh/default/retrans_time_ms", "100")?;
     for scope in ["all", "default"] {
         namespace.sysctl(&format!("net/ipv6/conf/{scope}/accept_dad"), "0")?;
         namespace.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), if on { "0" } else { "1" })?;
