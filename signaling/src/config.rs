@@ -13,11 +13,13 @@ use crate::account::OperatorToken;
 
 mod certificates;
 mod options;
+mod relay;
 #[cfg(test)]
 mod tests;
 
 pub use certificates::{AcmeOptions, TlsFiles, TlsSource};
 pub use options::Options;
+pub use relay::{RelayConfig, RelayListen, RelayOptions, SharedSecret, Switch, TurnConfig};
 
 /// How long a session may last.
 pub const LONGEST_SESSION: Duration = Duration::from_hours(24);
@@ -50,6 +52,12 @@ pub struct Config {
     pub grace: Duration,
     /// What both ends are told for their way around firewalls.
     pub ice_servers: Vec<IceServer>,
+    /// The built-in relay; `None`: there is none.
+    pub relay: Option<RelayConfig>,
+    /// The secret of all relays, and the other ones that share it.
+    pub turn: TurnConfig,
+    /// Where numbers about the server can be read; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Everything that is wrong with the options.
@@ -69,8 +77,12 @@ impl Config {
         let mut problems = Vec::new();
         let url_was_given = options.public_url.is_some();
         let tls = certificates::source(&options, &mut problems);
+        let listen = address("--listen", &options.listen, &mut problems);
         let config = Self {
-            listen: listen(&options.listen, &mut problems),
+            relay: relay::relay(&options.relay, listen, &mut problems),
+            turn: relay::turn(&options.relay, &mut problems),
+            metrics: options.metrics.map(|text| address("--metrics", &text, &mut problems)),
+            listen,
             public_url: match (options.public_url, &tls) {
                 (Some(url), _) => origin("--public-url", &url, &mut problems),
                 // Reached under the first name, by the port that the authority looks at.
@@ -178,10 +190,10 @@ impl Config {
     }
 }
 
-fn listen(text: &str, problems: &mut Vec<String>) -> SocketAddr {
+fn address(option: &str, text: &str, problems: &mut Vec<String>) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
         problems.push(format!(
-            "--listen {text:?} is no address and port; write for example 127.0.0.1:8080 or [::]:443"
+            "{option} {text:?} is no address and port; write for example 127.0.0.1:8080 or [::]:443"
         ));
         ([127, 0, 0, 1], 8080).into()
     })

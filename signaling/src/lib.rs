@@ -6,6 +6,7 @@
 //! A module uses the ones listed above it, never those below.
 
 pub mod key;
+pub mod metrics;
 pub mod throttle;
 
 pub mod account;
@@ -16,6 +17,8 @@ pub mod tls;
 
 pub mod acme;
 pub mod keeper;
+
+pub mod turn;
 
 pub mod room;
 

@@ -1,4 +1,5 @@
-//! The port: accepts connections, ends TLS, and hands what is HTTP to the router.
+//! The port: accepts connections, ends TLS, and hands what is HTTP to the router and what is TURN to the relay. Which it
+//! is, ALPN says (RFC 7443) or the first byte.
 //!
 //! Every connection is a task of its own from its first byte, so that a peer that never finishes its handshake or its
 //! headers keeps nobody waiting; both have a time limit. `axum::serve` is not used because it has none for headers. How
@@ -12,12 +13,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use bytes::{Bytes, BytesMut};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -28,7 +30,12 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use crate::metrics::{Kind, Metrics};
+use crate::turn::{Relay, speaks_turn};
 use crate::web::PeerAddress;
+
+/// ALPN of TURN (RFC 7443).
+const STUN_TURN: &[u8] = b"stun.turn";
 
 /// Most connections at a time.
 pub const MAX_CONNECTIONS: usize = 20_000;
@@ -39,61 +46,109 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// Most that is read to see what a connection is, in bytes.
+const PEEK: usize = 1024;
+
 /// The port, open.
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
+    relay: Option<Arc<Relay>>,
+    metrics: Metrics,
     space: Arc<Semaphore>,
 }
 
 impl Listener {
     /// Serves what comes to this port, with TLS if there is a configuration for it.
-    pub fn new(tcp: TcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
-        Self { tcp, tls: tls.map(TlsAcceptor::from), space: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    pub fn new(
+        tcp: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        relay: Option<Arc<Relay>>,
+        metrics: Metrics,
+    ) -> Self {
+        let tls = tls.map(|mut tls| {
+            if relay.is_some() {
+                Arc::make_mut(&mut tls).alpn_protocols.push(STUN_TURN.to_vec());
+            }
+            TlsAcceptor::from(tls)
+        });
+        Self { tcp, tls, relay, metrics, space: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 
     /// Accepts until `stop`, each connection as one of `tasks`; those finish what they are at when `stop` comes.
     pub async fn run(self, router: Router, stop: CancellationToken, tasks: &TaskTracker) {
-        let accepting = async {
-            // The semaphore is never closed, so this ends with `stop` only.
-            while let Ok(place) = Arc::clone(&self.space).acquire_owned().await {
-                match self.tcp.accept().await {
-                    Ok((stream, peer)) => {
-                        let greeting =
-                            greet(stream, peer, self.tls.clone(), place, router.clone(), stop.clone());
-                        tasks.spawn(greeting);
-                    }
-                    Err(error) => {
-                        // Out of file descriptors, or the peer was gone already: neither gets better by hurrying.
-                        warn!(%error, "can't accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                }
-            }
-        };
-        tokio::select! {
-            () = accepting => {}
-            () = stop.cancelled() => {}
-        }
+        let Self { tcp, tls, relay, metrics, space } = self;
+        let house = Arc::new(House { tls, relay, router, metrics, stop: stop.clone() });
+        accept(&tcp, &space, &stop, tasks, |stream, peer, place| {
+            greet(stream, peer, place, Arc::clone(&house))
+        })
+        .await;
     }
 }
 
-/// One connection from its first byte to its last, or to its upgrade to a WebSocket.
-async fn greet(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    place: OwnedSemaphorePermit,
-    router: Router,
-    stop: CancellationToken,
+/// Serves TURN and nothing else on this port, until `stop`.
+pub async fn run_relay(tcp: TcpListener, relay: Arc<Relay>, stop: CancellationToken, tasks: TaskTracker) {
+    let space = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    accept(&tcp, &space, &stop, &tasks, |stream, peer, place| {
+        let relay = Arc::clone(&relay);
+        async move {
+            relay.serve(stream, peer).await;
+            drop(place);
+        }
+    })
+    .await;
+}
+
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    tcp: &TcpListener,
+    space: &Arc<Semaphore>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+    greet: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
 ) {
-    // A signal is one small packet that somebody waits for.
-    let _only_slower = stream.set_nodelay(true);
-    let stream = match tls {
-        None => Stream::Plain(stream),
+    let accepting = async {
+        // The semaphore is never closed, so this ends with `stop` only.
+        while let Ok(place) = Arc::clone(space).acquire_owned().await {
+            match tcp.accept().await {
+                Ok((stream, peer)) => {
+                    // A signal, and a relayed frame, is one small packet that somebody waits for.
+                    let _only_slower = stream.set_nodelay(true);
+                    tasks.spawn(greet(stream, peer, place));
+                }
+                Err(error) => {
+                    // Out of file descriptors, or the peer was gone already: neither gets better by hurrying.
+                    warn!(%error, "can't accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// What all connections of the port have in common.
+struct House {
+    tls: Option<TlsAcceptor>,
+    relay: Option<Arc<Relay>>,
+    router: Router,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+/// One connection from its first byte to its last, or to its upgrade to a WebSocket.
+async fn greet(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, house: Arc<House>) {
+    let House { tls, relay, router, metrics, stop } = &*house;
+    let (stream, protocol) = match tls {
+        None => (Stream::Plain(stream), None),
         Some(tls) => tokio::select! {
             shaken = timeout(HANDSHAKE_WITHIN, tls.accept(stream)) => match shaken {
-                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Ok(stream)) => {
+                    let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+                    (Stream::Tls(Box::new(stream)), protocol)
+                }
                 Ok(Err(error)) => {
                     debug!(%error, "TLS handshake failed");
                     return;
@@ -106,7 +161,26 @@ async fn greet(
             () = stop.cancelled() => return,
         },
     };
-    serve(Connection { stream, _place: place }, peer, router, stop).await;
+    let mut connection = Connection { early: Bytes::new(), stream, _place: place };
+    if let Some(relay) = relay {
+        let turn = match protocol.as_deref() {
+            Some(protocol) => protocol == STUN_TURN,
+            None => tokio::select! {
+                peeked = timeout(HEADERS_WITHIN, connection.peek()) => match peeked {
+                    Ok(Ok(Some(first))) => speaks_turn(first),
+                    // It said nothing, or is gone.
+                    Ok(Ok(None) | Err(_)) | Err(_) => return,
+                },
+                () = stop.cancelled() => return,
+            },
+        };
+        if turn {
+            relay.serve(connection, peer).await;
+            return;
+        }
+    }
+    let _counted = metrics.connection(Kind::Http);
+    serve(connection, peer, router.clone(), stop.clone()).await;
 }
 
 async fn serve(connection: Connection, peer: SocketAddr, router: Router, stop: CancellationToken) {
@@ -136,8 +210,20 @@ async fn serve(connection: Connection, peer: SocketAddr, router: Router, stop: C
 
 /// One connection, which counts until it is dropped.
 pub struct Connection {
+    /// What was read of it to see what it is.
+    early: Bytes,
     stream: Stream,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// The first byte, which stays to be read; `None` if there will be none.
+    async fn peek(&mut self) -> io::Result<Option<u8>> {
+        let mut early = BytesMut::with_capacity(PEEK);
+        self.read_buf(&mut early).await?;
+        self.early = early.freeze();
+        Ok(self.early.first().copied())
+    }
 }
 
 enum Stream {
@@ -147,7 +233,13 @@ enum Stream {
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+        let connection = self.get_mut();
+        if !connection.early.is_empty() {
+            let len = connection.early.len().min(buf.remaining());
+            buf.put_slice(&connection.early.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut connection.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }

@@ -39,8 +39,11 @@ fn run(config: Config, filter: &str) -> anyhow::Result<()> {
     runtime.block_on(async {
         let server = Server::new(config).await?;
         let waiting = tokio::spawn(stop_on_signal(server.shutdown())?);
-        // The one line on stdout: whoever started the server waits for it. Nobody reading is no reason to stop.
+        // The lines on stdout: whoever started the server waits for them. Nobody reading is no reason to stop.
         let _unread = writeln!(std::io::stdout(), "listening on {}", server.url());
+        if let Some(address) = server.relay_addr() {
+            let _unread = writeln!(std::io::stdout(), "relay on {address}");
+        }
         server.run().await;
         waiting.abort();
         Ok(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nearhand_protocol::code::Nameplate;
 use nearhand_protocol::id::{Seat, SessionId};
-use nearhand_protocol::signal::{IceServer, Technician};
+use nearhand_protocol::signal::Technician;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +17,7 @@ use crate::account::{PersonId, unix_seconds};
 use crate::attendant::{Attendant, COMMANDS, Command, Ledger};
 use crate::resume::{Claim, Seating};
 use crate::room::{ConnectionId, Room, Subject, Summary, Terms};
+use crate::turn::Sessions;
 
 /// Most rooms at a time: a hundredth of the nameplates, so that guessing one stays hard.
 pub const MAX_ROOMS: usize = 10_000;
@@ -46,8 +47,6 @@ pub struct House {
     pub terms: Terms,
     /// Who helps.
     pub technician: Technician,
-    /// What both ends are told for their way around firewalls.
-    pub ice_servers: Vec<IceServer>,
 }
 
 /// The way to one room.
@@ -101,6 +100,8 @@ struct Shared {
     revision: watch::Sender<u64>,
     connections: AtomicU64,
     house: House,
+    /// What the relay is told of the sessions.
+    relayed: Sessions,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -120,12 +121,13 @@ struct Rooms {
 
 impl Registry {
     /// An empty house. Rooms run as tasks of `tasks` until `stop`.
-    pub fn new(house: House, stop: CancellationToken, tasks: TaskTracker) -> Self {
+    pub fn new(house: House, relayed: Sessions, stop: CancellationToken, tasks: TaskTracker) -> Self {
         Self(Arc::new(Shared {
             rooms: Mutex::default(),
             revision: watch::Sender::new(0),
             connections: AtomicU64::new(0),
             house,
+            relayed,
             stop,
             tasks,
         }))
@@ -214,8 +216,7 @@ impl Registry {
     }
 
     fn subject(&self, session: SessionId, nameplate: Nameplate) -> Subject {
-        let House { technician, ice_servers, .. } = self.0.house.clone();
-        Subject { session, nameplate, technician, ice_servers }
+        Subject { session, nameplate, technician: self.0.house.technician.clone() }
     }
 
     fn start(&self, rooms: &mut Rooms, room: Room, seating: Seating, recovered: bool) -> Handle {
@@ -224,6 +225,7 @@ impl Registry {
         let (sender, summary) = watch::channel(room.summary());
         let handle = Handle { commands, session, nameplate, owner, began, summary };
         rooms.by_session.insert(session, handle.clone());
+        self.0.relayed.begin(session);
         let ledger = Entry { shared: Arc::clone(&self.0), session, nameplate, recovered };
         let attendant = Attendant::new(room, sender, ledger);
         let span = info_span!(parent: None, "session", id = %session);
@@ -299,6 +301,7 @@ impl Ledger for Entry {
         }
         rooms.remove(self.session, self.nameplate);
         drop(rooms);
+        self.shared.relayed.end(self.session);
         self.shared.changed();
     }
 }
@@ -318,5 +321,6 @@ impl Drop for Entry {
     /// Also when the task panicked: a room that nobody attends must not be found.
     fn drop(&mut self) {
         self.shared.lock().remove(self.session, self.nameplate);
+        self.shared.relayed.end(self.session);
     }
 }

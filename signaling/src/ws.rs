@@ -26,7 +26,7 @@ mod admission;
 mod side;
 
 use admission::Admitted;
-pub use side::{Host, Side, Viewer};
+pub use side::{Given, Host, Side, Viewer};
 
 /// The stack reads no message beyond this. It lies above the protocol's limit, so that what is a little too long is
 /// still answered in the protocol's own words.
@@ -196,13 +196,17 @@ impl<S: Side> Unidentified<S> {
         let Admitted { handle, ticket } = admission::admit(&self.app, S::SEAT, self.peer, &hello)?;
         let connection = self.app.registry.connection();
         let (outbox, inbox) = Outbox::new(connection);
-        let resume = self.app.resumption.issue(handle.seating(S::SEAT));
-        let enters = S::enters(connection, ticket, hello, resume, SystemTime::now());
+        let (session, now) = (handle.session(), SystemTime::now());
+        self.app.relayed.seen(session, S::SEAT, self.peer.address);
+        let given = Given {
+            resume: self.app.resumption.issue(handle.seating(S::SEAT)),
+            ice_servers: self.app.ice_servers.of(session, S::SEAT, now),
+        };
+        let enters = S::enters(connection, ticket, hello, given, now);
         // A room that ends at this very moment takes nobody in any more.
         if handle.commands.send(Command::Enter(outbox, enters)).await.is_err() {
             return Err(Some(admission::too_late(ticket, &self.app)));
         }
-        let session = handle.session();
         let commands = handle.commands;
         Ok(Seated { session, connection, commands, inbox, side: std::marker::PhantomData })
     }

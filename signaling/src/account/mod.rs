@@ -11,8 +11,10 @@ use subtle::ConstantTimeEq as _;
 
 use crate::key::{ServerKey, Signer};
 
+pub mod ticket;
 mod token;
 
+pub use ticket::Tickets;
 pub use token::OperatorToken;
 
 /// How long a sign-in lasts.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use super::RelayOptions;
+
 /// The Nearhand server: pages, pairing by code, and the relay of what two ends need to find each other.
 ///
 /// It never sees a screen, a key press, a file or a chat line: those go from browser to host directly, encrypted.
@@ -109,7 +111,7 @@ pub struct Options {
     pub grace: String,
 
     /// A STUN or TURN server for both ends: stun:HOST[:PORT] or turn:USER:PASSWORD@HOST[:PORT][?transport=tcp]. Can be
-    /// given several times, or as a list with commas. Default: none, the two ends must reach each other directly.
+    /// given several times, or as a list with commas. Both ends get them besides the built-in relay.
     #[arg(
         long = "ice-server",
         env = "NEARHAND_ICE_SERVERS",
@@ -118,6 +120,15 @@ pub struct Options {
         hide_env_values = true
     )]
     pub ice_servers: Vec<String>,
+
+    #[allow(missing_docs, reason = "a comment here would become the program's description")]
+    #[command(flatten)]
+    pub relay: RelayOptions,
+
+    /// Address and port where Prometheus can read numbers about the server, at /metrics, by plain HTTP: who reaches the port
+    /// may read them. Default: nowhere.
+    #[arg(long, env = "NEARHAND_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<String>,
 
     /// What is logged to stderr: error, warn, info, debug, trace, or target=level with commas. Codes, keys, tokens and
     /// descriptions of connections are never logged, on no level.
@@ -142,7 +153,8 @@ Examples:
     nearhand --listen 127.0.0.1:8080 --behind-proxy --public-url https://help.example.com \\
       --state /var/lib/nearhand
 
-When it is ready it prints one line to stdout: listening on http://127.0.0.1:8080
+When it is ready it prints to stdout: listening on http://127.0.0.1:8080
+and, where the relay listens for UDP and TCP: relay on 127.0.0.1:3478
 SIGTERM or Ctrl+C ends it: both ends of every session are told, and come back to the next start.
 
 Exit status:

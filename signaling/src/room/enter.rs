@@ -3,19 +3,18 @@
 use std::time::Instant;
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::id::{Epoch, ResumeToken};
+use nearhand_protocol::id::Epoch;
 use nearhand_protocol::signal::{HostInfo, ServerToHost, ServerToViewer};
 use nearhand_protocol::version::Version;
 
-use super::{ConnectionId, Effect, Place, Room, Ticket};
+use super::{Arrival, Effect, Place, Room, Ticket};
 
 impl Room {
     pub(super) fn host_enters(
         &mut self,
-        connection: ConnectionId,
+        Arrival { connection, resume, ice_servers }: Arrival,
         ticket: Ticket,
         info: HostInfo,
-        resume: ResumeToken,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
@@ -40,7 +39,7 @@ impl Room {
                 session: self.subject.session,
                 resume,
                 technician: self.subject.technician.clone(),
-                ice_servers: self.subject.ice_servers.clone(),
+                ice_servers,
                 viewer_present: self.viewer.connection().is_some(),
             },
         ));
@@ -52,8 +51,7 @@ impl Room {
 
     pub(super) fn viewer_enters(
         &mut self,
-        connection: ConnectionId,
-        resume: ResumeToken,
+        Arrival { connection, resume, ice_servers }: Arrival,
         clock: u32,
         now: Instant,
         effects: &mut Vec<Effect>,
@@ -70,7 +68,7 @@ impl Room {
                 nameplate: self.subject.nameplate,
                 code_valid_s: self.code_valid_s(now),
                 epoch: Epoch(self.epoch),
-                ice_servers: self.subject.ice_servers.clone(),
+                ice_servers,
                 host: self.host.connection().and(self.info.clone()),
             },
         ));

@@ -48,8 +48,6 @@ pub struct Subject {
     pub nameplate: Nameplate,
     /// Who helps.
     pub technician: Technician,
-    /// What both ends are told for their way around firewalls.
-    pub ice_servers: Vec<IceServer>,
 }
 
 /// By what right the customer's program comes in.
@@ -74,6 +72,8 @@ pub enum Event {
         info: HostInfo,
         /// What it will come back with.
         resume: ResumeToken,
+        /// What it is told for its way around firewalls.
+        ice_servers: Vec<IceServer>,
     },
     /// The technician's tab wants its seat; the caller has checked that it may.
     ViewerEnters {
@@ -83,6 +83,8 @@ pub enum Event {
         resume: ResumeToken,
         /// The server's clock, in seconds since 1970: the floor of the epochs, so that they rise over a restart too.
         clock: u32,
+        /// What it is told for its way around firewalls.
+        ice_servers: Vec<IceServer>,
     },
     /// The customer's program said something.
     HostSays {
@@ -126,6 +128,13 @@ pub enum Effect {
     Changed,
     /// The session is over for good.
     Over(CloseReason),
+}
+
+/// A connection that takes a seat, and what it is given.
+struct Arrival {
+    connection: ConnectionId,
+    resume: ResumeToken,
+    ice_servers: Vec<IceServer>,
 }
 
 /// Where one end is.
@@ -218,11 +227,13 @@ impl Room {
             return effects;
         }
         match event {
-            Event::HostEnters { connection, ticket, info, resume } => {
-                self.host_enters(connection, ticket, info, resume, now, &mut effects);
+            Event::HostEnters { connection, ticket, info, resume, ice_servers } => {
+                let arrival = Arrival { connection, resume, ice_servers };
+                self.host_enters(arrival, ticket, info, now, &mut effects);
             }
-            Event::ViewerEnters { connection, resume, clock } => {
-                self.viewer_enters(connection, resume, clock, now, &mut effects);
+            Event::ViewerEnters { connection, resume, clock, ice_servers } => {
+                let arrival = Arrival { connection, resume, ice_servers };
+                self.viewer_enters(arrival, clock, now, &mut effects);
             }
             Event::HostSays { connection, message } => {
                 if self.host == Place::Here(connection) {

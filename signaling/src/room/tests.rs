@@ -52,7 +52,12 @@ impl Stage {
 
     fn viewer(&mut self, connection: u64) -> Vec<Effect> {
         let resume = ResumeToken::new("v".into());
-        self.does(Event::ViewerEnters { connection: ConnectionId(connection), resume, clock: CLOCK })
+        self.does(Event::ViewerEnters {
+            connection: ConnectionId(connection),
+            resume,
+            clock: CLOCK,
+            ice_servers: Vec::new(),
+        })
     }
 
     fn host(&mut self, connection: u64, ticket: Ticket) -> Vec<Effect> {
@@ -62,6 +67,7 @@ impl Stage {
             ticket,
             info: info(),
             resume: ResumeToken::new("h".into()),
+            ice_servers: Vec::new(),
         })
     }
 
@@ -87,7 +93,6 @@ fn subject() -> Subject {
         session: SessionId::new(Uuid::from_u128(1)),
         nameplate: Nameplate::from_number(482_913).unwrap(),
         technician: Technician { name: "Ada".into(), organisation: "Example".into() },
-        ice_servers: Vec::new(),
     }
 }
 
@@ -409,11 +414,11 @@ proptest! {
                 0 | 1 => {
                     let ticket = if kind == 0 { Ticket::Code } else { Ticket::Resume };
                     hosts.push(connection);
-                    Event::HostEnters { connection, ticket, info: info(), resume }
+                    Event::HostEnters { connection, ticket, info: info(), resume, ice_servers: Vec::new() }
                 }
                 2 | 3 => {
                     viewers.push(connection);
-                    Event::ViewerEnters { connection, resume, clock }
+                    Event::ViewerEnters { connection, resume, clock, ice_servers: Vec::new() }
                 }
                 4 => host(HostToServer::Negotiate(answer())),
                 5 => host(HostToServer::Negotiate(offer())),

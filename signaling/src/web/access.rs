@@ -49,12 +49,17 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let matched = matched.unwrap_or_default();
     let address = client_address(&app, &request);
-    let identity = match Identity::of(&app, request.headers(), address) {
+    let mut identity = match Identity::of(&app, request.headers(), address) {
         Ok(identity) => identity,
         Err(error) => return error.into_response(),
     };
-    if !origin_is_right(&app, &matched, request.method(), request.headers(), identity) {
+    let origin = app.origins.of(request.headers());
+    if !origin_is_right(origin, &matched, request.method(), request.headers(), identity) {
         return WebError::ForeignOrigin.into_response();
+    }
+    if origin == Origin::Viewer {
+        // Browsers send the cookie along where the two origins are of one site. It was given to our own pages.
+        identity = identity.without_cookie();
     }
     match (need(&matched), identity.person()) {
         (Need::Nothing, _) | (_, Some(_)) => {}
@@ -69,20 +74,19 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
 /// A browser tells the page behind every WebSocket and every request that changes something; another site's page must
 /// not act with the technician's cookie.
 fn origin_is_right(
-    app: &App,
+    origin: Origin,
     matched: &str,
     method: &Method,
     headers: &HeaderMap,
     identity: Identity,
 ) -> bool {
-    let origin = app.origins.of(headers);
     match matched {
-        "/ws/viewer" => origin == Origin::Own,
-        "/ws/host" => origin != Origin::Foreign,
+        "/ws/viewer" => matches!(origin, Origin::Own | Origin::Viewer),
+        "/ws/host" => matches!(origin, Origin::Own | Origin::Missing),
         _ if matches!(*method, Method::GET | Method::HEAD) => true,
         _ => match origin {
             Origin::Own => true,
-            Origin::Foreign => false,
+            Origin::Viewer | Origin::Foreign => false,
             // No browser; but a cookie is only believed with the origin of its page.
             Origin::Missing => matches!(identity, Identity::Bearer(_)) || cookie(headers).is_none(),
         },

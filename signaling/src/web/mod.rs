@@ -17,6 +17,7 @@ mod headers;
 mod health;
 mod missing;
 mod nameplates;
+mod numbers;
 mod page;
 mod request;
 mod session;
@@ -24,7 +25,9 @@ mod sessions;
 mod sign_in;
 mod sockets;
 mod static_files;
+mod tickets;
 
+pub use numbers::router as numbers_router;
 pub use request::PeerAddress;
 
 /// Longest body of a request, in bytes: a form with a token.
@@ -41,6 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/sessions", get(sessions::list).post(sessions::create))
         .route("/api/sessions/events", get(events::stream))
         .route("/api/sessions/{session}", delete(sessions::end))
+        .route("/api/sessions/{session}/tickets", post(tickets::issue))
         .route("/api/nameplates/{nameplate}", get(nameplates::look_up))
         .route("/api/downloads", get(downloads::list))
         .route("/download/{file}", get(downloads::file))

@@ -42,6 +42,14 @@ impl Identity {
         Ok(person.map_or(Self::Nobody, Self::Cookie))
     }
 
+    /// The same, where a cookie counts for nothing.
+    pub(super) const fn without_cookie(self) -> Self {
+        match self {
+            Self::Cookie(_) => Self::Nobody,
+            other => other,
+        }
+    }
+
     pub(super) const fn person(self) -> Option<PersonId> {
         match self {
             Self::Nobody => None,

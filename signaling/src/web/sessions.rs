@@ -32,6 +32,8 @@ pub(super) struct Created {
 pub(super) struct Sessions {
     /// Under which name customers see this technician.
     technician: Technician,
+    /// The origin that serves the session tab; `None`: this server.
+    viewer: Option<String>,
     sessions: Vec<Row>,
 }
 
@@ -68,6 +70,7 @@ impl Sessions {
         let summaries = app.registry.summaries(person);
         Self {
             technician: app.registry.technician().clone(),
+            viewer: app.origins.viewer().map(str::to_owned),
             sessions: summaries.into_iter().map(|summary| Row::new(summary, now)).collect(),
         }
     }

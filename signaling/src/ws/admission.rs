@@ -1,5 +1,6 @@
 //! Whether a connection may come in, and to which room.
 
+use std::sync::PoisonError;
 use std::time::{Instant, SystemTime};
 
 use nearhand_protocol::close::CloseReason;
@@ -38,14 +39,23 @@ pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<
             }
             Ok(Admitted { handle, ticket: Ticket::Resume })
         }
+        (Entry::Ticket { session, ticket }, Seat::Viewer) => {
+            let mut tickets = app.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+            let person = tickets.redeem(ticket, *session, Instant::now()).ok_or(CloseReason::NotSignedIn)?;
+            drop(tickets);
+            let handle = app.registry.by_session(*session).ok_or(CloseReason::BadResume)?;
+            if handle.owner() != person {
+                return Err(CloseReason::NotSignedIn);
+            }
+            Ok(Admitted { handle, ticket: Ticket::Resume })
+        }
         (Entry::Resume { token }, _) => {
             let claim = app.resumption.check(token, seat, SystemTime::now());
             let handle = claim.and_then(|claim| app.registry.resume(claim));
             Ok(Admitted { handle: handle.ok_or(CloseReason::BadResume)?, ticket: Ticket::Resume })
         }
-        (Entry::Nameplate { .. }, Seat::Viewer) | (Entry::SignedIn { .. }, Seat::Host) => {
-            Err(CloseReason::BadMessage)
-        }
+        (Entry::Nameplate { .. }, Seat::Viewer)
+        | (Entry::SignedIn { .. } | Entry::Ticket { .. }, Seat::Host) => Err(CloseReason::BadMessage),
     }
 }
 

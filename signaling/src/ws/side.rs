@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::id::{ResumeToken, Seat};
 use nearhand_protocol::signal::{
-    Entry, HostInfo, HostToServer, MAX_NAME, ServerToHost, ServerToViewer, ViewerToServer,
+    Entry, HostInfo, HostToServer, IceServer, MAX_NAME, ServerToHost, ServerToViewer, ViewerToServer,
 };
 use nearhand_protocol::version::Version;
 use serde::Serialize;
@@ -22,6 +22,12 @@ pub struct Hello {
     info: HostInfo,
 }
 
+/// What an end gets with its seat.
+pub struct Given {
+    pub(super) resume: ResumeToken,
+    pub(super) ice_servers: Vec<IceServer>,
+}
+
 /// One of the two kinds of connections.
 pub trait Side: Send + Sync + 'static {
     /// Its place in a room.
@@ -34,13 +40,8 @@ pub trait Side: Send + Sync + 'static {
     /// The hello in a message, if it is one.
     fn hello(message: Self::In) -> Option<Hello>;
     /// For the room: it wants its seat.
-    fn enters(
-        connection: ConnectionId,
-        ticket: Ticket,
-        hello: Hello,
-        resume: ResumeToken,
-        now: SystemTime,
-    ) -> Event;
+    fn enters(connection: ConnectionId, ticket: Ticket, hello: Hello, given: Given, now: SystemTime)
+    -> Event;
     /// For the room: it said something.
     fn says(connection: ConnectionId, message: Self::In) -> Event;
     /// For the peer: it is over.
@@ -69,10 +70,10 @@ impl Side for Host {
         connection: ConnectionId,
         ticket: Ticket,
         hello: Hello,
-        resume: ResumeToken,
+        Given { resume, ice_servers }: Given,
         _now: SystemTime,
     ) -> Event {
-        Event::HostEnters { connection, ticket, info: hello.info, resume }
+        Event::HostEnters { connection, ticket, info: hello.info, resume, ice_servers }
     }
 
     fn says(connection: ConnectionId, message: HostToServer) -> Event {
@@ -105,10 +106,10 @@ impl Side for Viewer {
         connection: ConnectionId,
         _ticket: Ticket,
         _hello: Hello,
-        resume: ResumeToken,
+        Given { resume, ice_servers }: Given,
         now: SystemTime,
     ) -> Event {
-        Event::ViewerEnters { connection, resume, clock: unix_seconds(now) as u32 }
+        Event::ViewerEnters { connection, resume, clock: unix_seconds(now) as u32, ice_servers }
     }
 
     fn says(connection: ConnectionId, message: ViewerToServer) -> Event {
