@@ -1,7 +1,8 @@
 //! The customer's program: shows a screen to the technician it was allowed to, and takes their input.
 
-pub mod config;
 pub mod dial;
+
+pub mod config;
 pub mod logging;
 
 pub mod rtc;

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn certificates_and_codes_are_final_and_restarts_are_not() {
-        let certificate = SignalError::Dial(DialError::Certificate { target: "s".into(), reason: "r".into() });
+        let certificate =
+            SignalError::Dial(DialError::Certificate { target: "s".into(), reason: "r".into() });
         assert!(certificate.is_final());
         assert!(SignalError::Refused(CloseReason::UnknownCode).is_final());
         assert!(!SignalError::Refused(CloseReason::ServerShutdown).is_final());
