@@ -14,12 +14,17 @@ use tokio::sync::mpsc;
 use crate::config::{Config, UiKind};
 use crate::dial::{self, Dialer};
 use crate::driver::{self, Connect, Parts};
-use crate::rtc::{Events, IceServer as RtcIceServer, Peer, PeerConfig, RtcError, Transport};
+use crate::rtc::{Events, IceServer as RtcIceServer, Interfaces, Peer, PeerConfig, RtcError, Transport};
 use crate::signal::{Connector, Introduction, Signal};
 use crate::ui::{self, Headless, Terminal, Ui};
 
 /// Real peer connections.
-struct Peers;
+struct Peers {
+    /// For relays; the same way out as signaling has.
+    dialer: Dialer,
+    interfaces: Interfaces,
+    relay_only: bool,
+}
 
 #[async_trait]
 impl Connect for Peers {
@@ -32,7 +37,14 @@ impl Connect for Peers {
                 credential: server.credential.clone().unwrap_or_default(),
             })
             .collect();
-        let (peer, events) = Peer::new(&PeerConfig { ice_servers, ..PeerConfig::default() }).await?;
+        let config = PeerConfig {
+            ice_servers,
+            relay_only: self.relay_only,
+            dialer: Some(self.dialer.clone()),
+            interfaces: Some(self.interfaces.clone()),
+            ..PeerConfig::default()
+        };
+        let (peer, events) = Peer::new(&config).await?;
         Ok((Arc::new(peer), events))
     }
 }
@@ -55,7 +67,7 @@ pub async fn run(
 ) -> anyhow::Result<CloseReason> {
     // Everything that can fail here comes before the code is used up.
     let desktop = nearhand_desktop::open(config.display.as_deref())?;
-    let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone(), way: config.way.clone() })?;
+    let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone() })?;
     let connector = Connector::new(config.server.clone(), dialer.clone())?;
     let code = match config.code {
         Some(code) => code,
@@ -74,6 +86,7 @@ pub async fn run(
     let ui: Box<dyn Ui> =
         if headless { Box::new(Headless::new(config.grant, commands, terminal)) } else { Box::new(terminal) };
 
+    let peers = Peers { dialer, interfaces: Interfaces::watch(), relay_only: config.relay_only };
     let (signal, server) = Signal::start(connector, Introduction { nameplate: code.nameplate, info });
     let parts = Parts {
         consent: if headless { Consent::CommandLine } else { Consent::Customer },
@@ -83,7 +96,7 @@ pub async fn run(
         interrupt,
         signal,
         server,
-        connect: Box::new(Peers),
+        connect: Box::new(peers),
         desktop,
         downloads: config.downloads,
     };
