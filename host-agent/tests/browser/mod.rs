@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
-    RTCPeerConnectionIceEvent, RTCSessionDescription, Registry, SettingEngineBuilder,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
+    RTCConfigurationBuilder, RTCIceCandidateInit, RTCPeerConnectionIceEvent, RTCSessionDescription, Registry, SettingEngineBuilder,
     register_default_interceptors,
 };
 
@@ -91,6 +91,11 @@ fn engine(h264: bool) -> MediaEngine {
 
 impl Browser {
     pub(crate) async fn new(h264: bool) -> Self {
+        Self::with(h264, RTCConfigurationBuilder::new().build(), &["127.0.0.1:0"]).await
+    }
+
+    /// With ICE servers, a policy, other addresses.
+    pub(crate) async fn with(h264: bool, configuration: RTCConfiguration, addresses: &[&str]) -> Self {
         let mut engine = engine(h264);
         let registry = register_default_interceptors(Registry::new(), &mut engine).expect("interceptors");
         let (seen_tx, seen) = mpsc::unbounded_channel();
@@ -98,11 +103,18 @@ impl Browser {
         let builder = PeerConnectionBuilder::new()
             .with_media_engine(engine)
             .with_interceptor_registry(registry)
+            .with_configuration(configuration)
             .with_setting_engine(
-                SettingEngineBuilder::new().with_multicast_dns_mode(MulticastDnsMode::Disabled).build(),
+                // Like browsers, it does not wait for something better to come.
+                SettingEngineBuilder::new()
+                    .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+                    .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+                    .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+                    .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+                    .build(),
             )
             .with_handler(Arc::new(Handler { seen: seen_tx.clone(), track: track_tx }))
-            .with_udp_addrs(vec!["127.0.0.1:0"]);
+            .with_udp_addrs(addresses.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>());
         let connection = Box::pin(builder.build()).await.expect("offerer");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let recvonly =
