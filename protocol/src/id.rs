@@ -98,6 +98,41 @@ impl Drop for ResumeToken {
     }
 }
 
+/// The server's word that its bearer is signed in and may take the viewer's seat of one session: good once, for a short
+/// time. With it a tab of another origin comes in, which has none of the server's cookies. Opaque to the tab.
+///
+/// It never prints itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(String);
+
+impl Ticket {
+    /// Longest ticket that is looked at, in bytes.
+    pub const MAX_LEN: usize = 64;
+
+    /// Wraps what the server issued.
+    pub const fn new(ticket: String) -> Self {
+        Self(ticket)
+    }
+
+    /// The ticket as it goes over the wire.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket(…)")
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 /// Counts the peer connections of a session: a reloaded tab starts a new one, and what was under way for an earlier
 /// one is recognised as stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

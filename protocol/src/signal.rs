@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::close::CloseReason;
 use crate::code::Nameplate;
 use crate::grant::Rights;
-use crate::id::{Epoch, ResumeToken, Seat, SessionId};
+use crate::id::{Epoch, ResumeToken, Seat, SessionId, Ticket};
 use crate::proof::Share;
 use crate::version::{Capabilities, Version};
 
@@ -140,6 +140,13 @@ pub enum Entry {
     Resume {
         /// What the server gave it at its first entry.
         token: ResumeToken,
+    },
+    /// The technician's tab, served from another origin: its desk asked for the ticket and opened the tab with it.
+    Ticket {
+        /// The session.
+        session: SessionId,
+        /// What the server gave the desk.
+        ticket: Ticket,
     },
 }
 

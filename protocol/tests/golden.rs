@@ -13,7 +13,7 @@ use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 use nearhand_protocol::display::{Layout, Monitor};
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, Sha256, TransferId};
 use nearhand_protocol::grant::{Right, Rights};
-use nearhand_protocol::id::{Epoch, ResumeToken, Seat, SessionId};
+use nearhand_protocol::id::{Epoch, ResumeToken, Seat, SessionId, Ticket};
 use nearhand_protocol::input::{Button, InputEvent, KeyCode, PointerMove};
 use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{
@@ -249,6 +249,11 @@ fn signaling() {
 
     let mut viewer = vec![
         ViewerToServer::Hello { version, capabilities, entry: Entry::SignedIn { session } },
+        ViewerToServer::Hello {
+            version,
+            capabilities,
+            entry: Entry::Ticket { session, ticket: Ticket::new("0a1b2c".into()) },
+        },
         ViewerToServer::End { reason: CloseReason::TechnicianEnded },
         ViewerToServer::End { reason: CloseReason::NotProven },
         ViewerToServer::Share { share },

@@ -93,6 +93,20 @@ pub(crate) fn set_style(element: &HtmlElement, property: &str, value: &str) {
     let _ = element.style().set_property(property, value);
 }
 
+/// Links of the page to one address lead to another.
+pub(crate) fn lead_elsewhere(from: &str, to: &str) {
+    let Ok(links) = document().and_then(|document| {
+        document.query_selector_all(&format!("a[href='{from}']")).map_err(|_| Missing("links".into()))
+    }) else {
+        return;
+    };
+    for index in 0..links.length() {
+        if let Some(link) = links.item(index).and_then(cast::<Element>) {
+            set_attribute(&link, "href", to);
+        }
+    }
+}
+
 /// This tab's storage; `None` where the browser forbids it.
 pub(crate) fn storage() -> Option<Storage> {
     window().ok()?.session_storage().ok().flatten()

@@ -2,9 +2,9 @@
 
 use data_encoding::HEXLOWER;
 use js_sys::{Array, Uint8Array};
-use nearhand_protocol::code::Code;
+use nearhand_protocol::code::{Code, Secret};
 use nearhand_protocol::id::{Seat, SessionId};
-use nearhand_protocol::machine::handshake::{Key, SEED_LEN};
+use nearhand_protocol::machine::handshake::Key;
 
 use crate::dom::{self, Missing};
 use crate::signal::Memory;
@@ -43,18 +43,29 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
+/// The part of the code that the server does not know, where this tab is the one to make it.
+pub(crate) fn draw_secret() -> Result<Secret, Missing> {
+    random().map(|bytes| Secret::from_random(u64::from_be_bytes(bytes)))
+}
+
 fn fresh() -> Result<Seed, Missing> {
+    random().map(Seed)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Missing> {
     let missing = || Missing::new("a source of random numbers");
-    let place = Uint8Array::new_with_length(SEED_LEN as u32);
+    let place = Uint8Array::new_with_length(N as u32);
     let crypto = dom::global("crypto").ok_or_else(missing)?;
     dom::call(&crypto, "getRandomValues", &Array::of1(&place)).ok_or_else(missing)?;
-    let mut seed = [0; SEED_LEN];
-    place.copy_to(&mut seed);
-    Ok(Seed(seed))
+    let mut random = [0; N];
+    place.copy_to(&mut random);
+    Ok(random)
 }
 
 #[cfg(test)]
 mod tests {
+    use nearhand_protocol::machine::handshake::SEED_LEN;
+
     use super::*;
 
     #[test]

@@ -66,22 +66,41 @@ fn session() -> Result<SessionId, String> {
     let window = dom::window().map_err(|missing| missing.to_string())?;
     let location = window.location();
     let path = location.pathname().map_err(lacking)?;
-    let id = path.rsplit('/').next().unwrap_or_default();
-    let session: SessionId =
-        id.parse().map_err(|_| "this page’s address names no session: open it from your desk".to_owned())?;
     let fragment = location.hash().map_err(lacking)?;
-    let memory = signal::Memory::of(session);
     let said = fragment::Fragment::parse(&fragment);
+    let of_path: Option<SessionId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
+    // A link within the page may have taken the place of the fragment.
+    let session = of_path
+        .or(said.session)
+        .or_else(signal::Memory::last)
+        .ok_or_else(|| "this page’s address names no session: open it from your desk".to_owned())?;
+    let memory = signal::Memory::of(session);
     if let Some(secret) = said.secret {
+        memory.set("secret", &secret.expose());
+    } else if said.new_secret && memory.secret().is_none() {
+        let secret = kept::draw_secret().map_err(|missing| missing.to_string())?;
         memory.set("secret", &secret.expose());
     }
     if let Some(relay_only) = said.relay_only {
         memory.set("relay", if relay_only { "only" } else { "any" });
     }
+    // What stays in sight: a page of another origin is found again by it. A page of the server's has that one server.
+    let mut shown = path;
+    if let (None, Some(session), Some(server)) = (of_path, said.session, &said.server) {
+        memory.set("server", server.as_str());
+        memory.be_last();
+        shown = format!("{shown}#session={session}&server={}", server.as_str());
+    }
+    if let (None, Some(ticket)) = (of_path, &said.ticket) {
+        memory.set("ticket", ticket.expose());
+    }
     if !fragment.is_empty()
         && let Ok(history) = window.history()
     {
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&path));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&shown));
+    }
+    if let Some(server) = memory.server() {
+        dom::lead_elsewhere("/desk", &format!("{}/desk", server.as_str()));
     }
     Ok(session)
 }

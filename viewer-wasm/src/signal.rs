@@ -2,18 +2,22 @@
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Secret;
-use nearhand_protocol::id::{ResumeToken, SessionId};
+use nearhand_protocol::id::{ResumeToken, SessionId, Ticket};
 use nearhand_protocol::signal::{self, Entry, MAX_MESSAGE, ServerToViewer, ViewerToServer};
 use nearhand_protocol::version::{Capabilities, Version};
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use crate::back_off::BackOff;
 use crate::dom;
+use crate::fragment::Origin;
 use crate::last_resort::{self, Known};
 use crate::listen::{self, Listener, Sink, Timer};
 
 /// Bytes that may wait for the network; a server that takes nothing any more is given up.
 const MOST_BUFFERED: u32 = 1024 * 1024;
+
+/// Under which name a tab of another origin remembers its session.
+const LAST: &str = "nearhand.session";
 
 /// Something happened to one of the sockets; older ones are recognised by their number.
 pub(crate) struct Wire(u32, What);
@@ -66,6 +70,23 @@ impl Memory {
     /// The part of the code that the server does not know.
     pub(crate) fn secret(&self) -> Option<Secret> {
         self.get("secret")?.parse().ok()
+    }
+
+    /// The server, where this page does not come from it.
+    pub(crate) fn server(&self) -> Option<Origin> {
+        self.get("server")?.parse().ok()
+    }
+
+    /// This session is the one of this tab, whatever its address says later.
+    pub(crate) fn be_last(&self) {
+        if let Some(storage) = dom::storage() {
+            let _ = storage.set_item(LAST, &self.0.to_string());
+        }
+    }
+
+    /// The session of this tab.
+    pub(crate) fn last() -> Option<SessionId> {
+        dom::storage()?.get_item(LAST).ok().flatten()?.parse().ok()
     }
 
     fn key(&self, what: &str) -> String {
@@ -182,9 +203,11 @@ impl Server {
     }
 
     fn open(&self) -> Option<Socket> {
-        let location = dom::window().ok()?.location();
-        let scheme = if location.protocol().ok()? == "http:" { "ws" } else { "wss" };
-        let web = WebSocket::new(&format!("{scheme}://{}/ws/viewer", location.host().ok()?)).ok()?;
+        let server = match self.memory.server() {
+            Some(server) => server.websocket(),
+            None => dom::window().ok()?.location().origin().ok()?.replacen("http", "ws", 1),
+        };
+        let web = WebSocket::new(&format!("{server}/ws/viewer")).ok()?;
         let number = self.number;
         let listeners = [
             listen::on(&web, "open", self.reporting(move |_: web_sys::Event| Wire(number, What::Opened))),
@@ -216,7 +239,14 @@ impl Server {
         self.resuming = token.is_some();
         let entry = match token {
             Some(token) => Entry::Resume { token: ResumeToken::new(token) },
-            None => Entry::SignedIn { session: self.session },
+            None => match self.memory.get("ticket") {
+                // Good once: shown again it would be worth less than nothing.
+                Some(ticket) => {
+                    self.memory.forget("ticket");
+                    Entry::Ticket { session: self.session, ticket: Ticket::new(ticket) }
+                }
+                None => Entry::SignedIn { session: self.session },
+            },
         };
         self.send(&ViewerToServer::Hello {
             version: Version::CURRENT,

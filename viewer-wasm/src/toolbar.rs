@@ -10,6 +10,7 @@ use web_sys::{
 use crate::dom::{self, Missing};
 use crate::geometry::Scale;
 use crate::listen::{self, Listener, Sink, Timer};
+use crate::signal::Memory;
 use crate::state::{Phase, State, may_live_on};
 use crate::stats::Figures;
 use crate::words::{self, Lack, Path};
@@ -225,9 +226,11 @@ impl Toolbar {
     }
 
     /// Shows the code. The secret is put together with the rest here, in the page, and nowhere else.
-    pub(crate) fn show_code(nameplate: &str, secret: Option<Secret>) {
+    pub(crate) fn show_code(nameplate: &str, memory: &Memory) {
         let (first, second) = nameplate.split_at_checked(3).unwrap_or((nameplate, ""));
-        let third = secret.map(Secret::expose);
+        let third = memory.secret().map(Secret::expose);
+        let here = || dom::window().ok()?.location().origin().ok();
+        let origin = memory.server().map(|server| server.as_str().to_owned()).or_else(here);
         for (id, digits) in
             [("code-1", first), ("code-2", second), ("code-3", third.as_deref().unwrap_or("•••"))]
         {
@@ -236,9 +239,7 @@ impl Toolbar {
             }
         }
         show_by_id("secret-missing", third.is_none());
-        if let (Ok(link), Some(third)) = (dom::by_id::<Element>("link"), third)
-            && let Some(origin) = dom::window().ok().and_then(|window| window.location().origin().ok())
-        {
+        if let (Ok(link), Some(third), Some(origin)) = (dom::by_id::<Element>("link"), third, origin) {
             dom::set_text(&link, &format!("{origin}/#{nameplate}{third}"));
         }
     }

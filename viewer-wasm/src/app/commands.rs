@@ -57,7 +57,7 @@ impl App {
         let Some(secret) = self.toolbar.digits() else { return };
         self.memory.set("secret", &secret.expose());
         if let Some(pairing) = self.state.pairing() {
-            Toolbar::show_code(&pairing.nameplate.to_string(), Some(secret));
+            Toolbar::show_code(&pairing.nameplate.to_string(), &self.memory);
         }
         self.advance(Event::SecretTyped(secret));
     }

@@ -139,7 +139,7 @@ impl App {
                 version, nameplate, code_valid_s, epoch, ice_servers, host, ..
             } => {
                 self.ways.ice_servers = ice_servers;
-                Toolbar::show_code(&nameplate.to_string(), self.memory.secret());
+                Toolbar::show_code(&nameplate.to_string(), &self.memory);
                 self.advance(Event::Welcomed { version, nameplate, code_valid_s, epoch, host });
             }
             ServerToViewer::HostArrived { host } => self.advance(Event::HostArrived(host)),
