@@ -12,6 +12,8 @@ use nearhand_protocol::code::{Code, NamedDownload};
 use nearhand_protocol::grant::{Right, Rights};
 use url::{Host, Url};
 
+use crate::dial::{Proxy, Way};
+
 /// Shows this computer's screen to the technician who gave you a code, after asking you.
 #[derive(Debug, Parser)]
 #[command(name = "nearhand-host", version, max_term_width = 110)]
@@ -40,6 +42,16 @@ struct Arguments {
     /// Reach the technician through a relay alone, so that neither of you learns the other's address.
     #[arg(long, env = "NEARHAND_RELAY_ONLY", value_parser = clap::builder::BoolishValueParser::new())]
     relay_only: bool,
+    /// The proxy: http://NAME:PASSWORD@HOST:PORT (or https://, socks5://), or none, or system: the one that HTTPS_PROXY,
+    /// ALL_PROXY and NO_PROXY name, else this computer's settings. A password is safer in the variable than on this line.
+    #[arg(
+        long,
+        env = "NEARHAND_PROXY",
+        value_name = "URL",
+        default_value = "system",
+        hide_env_values = true
+    )]
+    proxy: String,
 }
 
 /// Who answers questions.
@@ -70,6 +82,8 @@ pub struct Config {
     pub ca_cert: Option<PathBuf>,
     /// Whether only relays are used.
     pub relay_only: bool,
+    /// The way out of this network.
+    pub way: Way,
 }
 
 /// Why the program can't start as asked: everything that is wrong, together.
@@ -155,8 +169,20 @@ impl Config {
         if let Some(file) = arguments.ca_cert.as_ref().filter(|file| !file.is_file()) {
             note(format!("--ca-cert: there is no file {}", file.display()));
         }
-        match (server, downloads) {
-            (Some(server), Some(downloads)) if problems.is_empty() => Ok(Self {
+        let way = match arguments.proxy.trim() {
+            "none" => Some(Way::Direct),
+            "system" => Some(Way::Settings { environment: proxy_variables(std::env::vars_os()) }),
+            typed => match Proxy::parse(typed) {
+                Ok(proxy) => Some(Way::Proxy(proxy)),
+                // The text stays out of it: a password may be in it.
+                Err(problem) => {
+                    note(format!("--proxy (or NEARHAND_PROXY): {problem}, or none, or system"));
+                    None
+                }
+            },
+        };
+        match (server, downloads, way) {
+            (Some(server), Some(downloads), Some(way)) if problems.is_empty() => Ok(Self {
                 server,
                 code,
                 ui: arguments.ui,
@@ -165,10 +191,22 @@ impl Config {
                 downloads,
                 ca_cert: arguments.ca_cert,
                 relay_only: arguments.relay_only,
+                way,
             }),
             _ => Err(Problems(problems)),
         }
     }
+}
+
+/// The variables that tell about proxies.
+fn proxy_variables(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    all.filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        // Under CGI a request can set HTTP_PROXY, so the one who reads them must know.
+        let tells = name.to_ascii_lowercase().ends_with("_proxy") || name == "REQUEST_METHOD";
+        tells.then(|| (name, value.to_string_lossy().into_owned()))
+    })
+    .collect()
 }
 
 fn default_downloads() -> Option<PathBuf> {
@@ -317,6 +355,26 @@ mod tests {
             assert!(all.len() == 1 && all[0].contains(word), "{line}: {all:?}");
         }
         assert!(matches!(parse("x --nonsense"), Err(StartError::Arguments(_))));
+    }
+
+    #[test]
+    fn the_proxy() {
+        let way =
+            |proxy: &str| parse(&format!("x --server https://h --downloads /d --proxy {proxy}")).unwrap().way;
+        assert!(matches!(way("none"), Way::Direct));
+        assert!(matches!(way("system"), Way::Settings { .. }));
+        assert!(matches!(parse("x --server https://h --downloads /d").unwrap().way, Way::Settings { .. }));
+        let Way::Proxy(proxy) = way("http://me:geheim@proxy:3128") else { panic!("no proxy") };
+        assert_eq!(proxy.to_string(), "http://proxy:3128");
+        for wrong in ["ftp://me:geheim@h", "http://me:geheim@", "http://me:geheim@h:99999"] {
+            let all = problems(&format!("x --server https://h --downloads /d --proxy {wrong}"));
+            assert!(all.len() == 1 && all[0].contains("--proxy") && !all[0].contains("geheim"), "{all:?}");
+        }
+        let config = parse("x --server https://h --downloads /d --proxy http://me:geheim@proxy").unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+        let variables = [("HTTPS_PROXY", "a"), ("no_proxy", "b"), ("PATH", "c"), ("REQUEST_METHOD", "d")];
+        let kept = proxy_variables(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(kept.iter().map(|(_, value)| value.as_str()).collect::<String>(), "abd");
     }
 
     #[test]

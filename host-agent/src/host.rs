@@ -67,7 +67,7 @@ pub async fn run(
 ) -> anyhow::Result<CloseReason> {
     // Everything that can fail here comes before the code is used up.
     let desktop = nearhand_desktop::open(config.display.as_deref())?;
-    let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone() })?;
+    let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone(), way: config.way.clone() })?;
     let connector = Connector::new(config.server.clone(), dialer.clone())?;
     let code = match config.code {
         Some(code) => code,
