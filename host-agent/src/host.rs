@@ -86,7 +86,8 @@ pub async fn run(
     let ui: Box<dyn Ui> =
         if headless { Box::new(Headless::new(config.grant, commands, terminal)) } else { Box::new(terminal) };
 
-    let peers = Peers { dialer, interfaces: Interfaces::watch(), relay_only: config.relay_only };
+    let interfaces = Interfaces::watch();
+    let peers = Peers { dialer, interfaces: interfaces.clone(), relay_only: config.relay_only };
     let (signal, server) = Signal::start(connector, Introduction { nameplate: code.nameplate, info });
     let parts = Parts {
         consent: if headless { Consent::CommandLine } else { Consent::Customer },
@@ -97,6 +98,7 @@ pub async fn run(
         signal,
         server,
         connect: Box::new(peers),
+        interfaces,
         desktop,
         downloads: config.downloads,
     };

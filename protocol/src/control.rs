@@ -116,6 +116,8 @@ pub enum Notice {
     ScreenUnavailable,
     /// The screen is there again.
     ScreenAvailable,
+    /// The customer said no so often that they are not asked any more for some minutes.
+    NotAsked,
 }
 
 /// Why input was not carried out.

@@ -113,6 +113,7 @@ fn control(table: &mut Table) {
         ToViewer::Notice(Notice::Headless),
         ToViewer::Notice(Notice::ScreenUnavailable),
         ToViewer::Notice(Notice::ScreenAvailable),
+        ToViewer::Notice(Notice::NotAsked),
         ToViewer::Pong { nonce: 300 },
         ToViewer::InputIgnored(InputProblem::NoControl),
         ToViewer::InputIgnored(InputProblem::Unsupported),

@@ -171,6 +171,9 @@ pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {
         Announcement::Notice(Notice::ScreenUnavailable) => {
             ("The customer’s screen can’t be seen just now: locked, off, or another user’s.", true)
         }
+        Announcement::Notice(Notice::NotAsked) => {
+            ("The customer said no three times, and is not asked any more for some minutes.", true)
+        }
         Announcement::Notice(Notice::ScreenAvailable) => ("The customer’s screen is visible again.", false),
         Announcement::InputIgnored(InputProblem::NoControl) => {
             ("That was not carried out: the customer has not given you control.", true)

@@ -4,6 +4,7 @@
 //! - the interrupt (Ctrl+C, SIGTERM) and the customer's commands ([`crate::ui::Command`])
 //! - the server ([`crate::signal::Event`])
 //! - the peer connection of the moment ([`crate::rtc::Event`])
+//! - the addresses of this computer, when they change ([`crate::rtc::Interfaces`])
 //! - the threads of picture, input and files ([`crate::video::Event`], [`crate::input::Event`], [`crate::files::Event`])
 //! - files that the customer wants to send and that were looked at
 //! - the session's deadline, when an interruption has lasted too long
@@ -39,7 +40,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::files::{self, Files, Outcome};
 use crate::input::{self, Input};
-use crate::rtc::{Events, RtcError, SendError, Transport};
+use crate::rtc::{Events, Interfaces, RtcError, SendError, Transport};
 use crate::session::{Effect, Event, LocalFile, News, Phase, Session};
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
@@ -70,6 +71,8 @@ pub struct Parts {
     pub server: mpsc::Receiver<signal::Event>,
     /// Makes peer connections.
     pub connect: Box<dyn Connect>,
+    /// Tells when this computer's addresses change.
+    pub interfaces: Interfaces,
     /// The shared screen.
     pub desktop: Desktop,
     /// The folder for received files.
@@ -118,6 +121,8 @@ struct Driver {
     ice_servers: Vec<IceServer>,
     peer: Option<Peer>,
     events: Option<Events>,
+    /// How the packets travel, as the customer was told last.
+    relayed: Option<bool>,
     /// Connections of earlier epochs that are closing.
     closing: JoinSet<()>,
     looking: JoinSet<Result<LocalFile, String>>,
@@ -138,6 +143,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         signal,
         mut server,
         connect,
+        mut interfaces,
         desktop,
         downloads,
     } = parts;
@@ -159,6 +165,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         ice_servers: Vec::new(),
         peer: None,
         events: None,
+        relayed: None,
         closing: JoinSet::new(),
         looking: JoinSet::new(),
         finished: None,
@@ -174,6 +181,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
             Some(()) = interrupt.recv() => driver.handle(Event::End),
             Some(command) = commands.recv() => driver.command(command),
             event = server.recv() => driver.server(event).await,
+            () = interfaces.changed() => driver.handle(Event::NetworkChanged),
             event = next(&mut driver.events) => driver.peer_event(event),
             event = threads.video.recv() => match event {
                 Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
@@ -240,6 +248,7 @@ impl Driver {
             }
             // A folder of the network may take its time.
             Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
+            Command::AskAgain => self.handle(Event::AskAgain),
             Command::TakeBack(right) => self.handle(Event::TakeBack(right)),
             Command::End => self.handle(Event::End),
         }
@@ -250,7 +259,7 @@ impl Driver {
             Some(signal::Event::Message(message)) => match message {
                 ServerToHost::Welcome { technician, ice_servers, viewer_present, session, .. } => {
                     tracing::info!(%session, "the server let us in");
-                    self.ice_servers = ice_servers;
+                    self.know_ways(ice_servers).await;
                     self.handle(Event::Welcome { session, technician, viewer_present });
                 }
                 ServerToHost::ViewerArrived => self.handle(Event::ViewerArrived),
@@ -262,7 +271,7 @@ impl Driver {
                     self.handle(Event::ServerEnded(reason));
                 }
             },
-            Some(signal::Event::Lost(error)) => self.ui.show(&News::ServerLost(error.to_string())),
+            Some(signal::Event::Lost(error)) => self.handle(Event::ServerLost(error.to_string())),
             Some(signal::Event::Failed(error)) => {
                 self.server_done = true;
                 if self.session.phase() == Phase::Idle {
@@ -337,6 +346,8 @@ impl Driver {
             Effect::StopFiles(sender) => self.files.stop(Some(sender), FileProblem::Cancelled),
             Effect::LoseFiles => self.files.stop(None, FileProblem::ConnectionLost),
             Effect::Tell(news) => self.ui.show(&news),
+            Effect::WantRestart => self.want_restart(),
+            Effect::Redial => self.signal.redial(),
             Effect::Signal(message) => {
                 if !self.signal.send(message) {
                     // The queue holds minutes of talk: the server is away, and learns the rest when we are back.

@@ -9,13 +9,15 @@ use nearhand_protocol::file::{FileMessage, FileProblem};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::machine::handshake::{Binding, Fingerprint};
 use nearhand_protocol::machine::negotiation::Effect as Negotiated;
-use nearhand_protocol::signal::{Candidate, HostToServer, Negotiate};
+use nearhand_protocol::signal::{Candidate, HostToServer, IceServer, Negotiate};
 use nearhand_protocol::wire::{Message, decode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{Driver, Peer};
-use crate::rtc::{Candidate as RtcCandidate, Event as PeerEvent, PeerState, RtcError};
+use crate::rtc::{
+    Candidate as RtcCandidate, Event as PeerEvent, IceServer as RtcIceServer, Path, PeerState, RtcError,
+};
 use crate::session::{Event, FileOffer, News};
 
 /// For setting up a connection or answering an offer: local work, no network.
@@ -48,6 +50,7 @@ impl Driver {
                 let (transport, events) = self.connect.connect(&self.ice_servers).await?;
                 self.peer = Some(Peer { epoch, transport });
                 self.events = Some(events);
+                self.relayed = None;
             }
             Negotiated::Describe(sdp) => {
                 let Some(peer) = &self.peer else { return Ok(()) };
@@ -55,6 +58,7 @@ impl Driver {
                 let answer = peer.transport.accept_offer(&sdp.0).await?;
                 let sdp = nearhand_protocol::signal::Sdp(answer);
                 self.signal.send(HostToServer::Negotiate(Negotiate::Answer { epoch, sdp }));
+                self.handle(Event::Offered);
             }
             Negotiated::AddCandidate(Candidate { candidate, sdp_mid, sdp_m_line_index }) => {
                 let Some(peer) = &self.peer else { return Ok(()) };
@@ -68,6 +72,34 @@ impl Driver {
             Negotiated::Restart => {}
         }
         Ok(())
+    }
+
+    /// The server named the ways to the technician, perhaps other ones than before: for the next peer connection, and for
+    /// the next restart of this one.
+    pub(super) async fn know_ways(&mut self, ice_servers: Vec<IceServer>) {
+        self.ice_servers = ice_servers;
+        if let Some(peer) = &self.peer {
+            let servers = self.ice_servers.iter().map(RtcIceServer::from).collect();
+            if let Err(error) = peer.transport.set_ice_servers(servers).await {
+                tracing::debug!(%error, "the connection goes on with the relays that it knows");
+            }
+        }
+    }
+
+    /// Asks the technician's end for an ICE restart: it alone offers.
+    pub(super) fn want_restart(&self) {
+        if let Some(peer) = &self.peer {
+            tracing::info!("the technician's end is asked for a new path");
+            self.signal.send(HostToServer::Negotiate(Negotiate::RestartWanted { epoch: peer.epoch }));
+        }
+    }
+
+    /// How packets travel now; the customer is told of changes.
+    fn travels(&mut self, path: Path) {
+        let relayed = !path.is_direct();
+        if self.relayed.replace(relayed) != Some(relayed) {
+            self.ui.show(&News::Path { relayed });
+        }
     }
 
     /// The connection of the moment is no more; it closes in the background.
@@ -94,8 +126,14 @@ impl Driver {
                 tracing::info!(?state, "the connection to the technician");
                 match state {
                     PeerState::Connecting => {}
-                    PeerState::Connected(_) => self.handle(Event::PeerConnected),
-                    PeerState::Disconnected | PeerState::Failed => self.handle(Event::PeerLost),
+                    PeerState::Connected(path) => {
+                        self.handle(Event::PeerConnected);
+                        self.travels(path);
+                    }
+                    PeerState::Disconnected | PeerState::Failed => {
+                        self.handle(Event::PeerLost);
+                        self.handle(Event::RestartDue);
+                    }
                     PeerState::Closed => self.lose_peer(),
                 }
             }
@@ -181,6 +219,16 @@ impl Driver {
             | FileMessage::Progress { id, .. }
             | FileMessage::Complete { id, .. }
             | FileMessage::Saved { id, .. } => self.files.message(id, message),
+        }
+    }
+}
+
+impl From<&IceServer> for RtcIceServer {
+    fn from(server: &IceServer) -> Self {
+        Self {
+            urls: server.urls.clone(),
+            username: server.username.clone().unwrap_or_default(),
+            credential: server.credential.clone().unwrap_or_default(),
         }
     }
 }

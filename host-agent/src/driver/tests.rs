@@ -82,6 +82,8 @@ struct Stage {
     interrupt: mpsc::Sender<()>,
     from_server: mpsc::Sender<signal::Event>,
     to_server: mpsc::Receiver<HostToServer>,
+    redial: Arc<tokio::sync::Notify>,
+    addresses: tokio::sync::watch::Sender<std::collections::BTreeSet<std::net::IpAddr>>,
     desktop: Control,
     downloads: tempfile::TempDir,
     driver: JoinHandle<Result<CloseReason, DriverError>>,
@@ -103,7 +105,8 @@ impl Stage {
         let (commands, customer) = mpsc::channel(8);
         let (interrupt, interrupted) = mpsc::channel(1);
         let (from_server, server) = mpsc::channel(8);
-        let (signal, to_server) = Signal::fake();
+        let (signal, to_server, redial) = Signal::fake();
+        let (addresses, watched) = tokio::sync::watch::channel(std::collections::BTreeSet::new());
         let (desktop, control) = fake::desktop(64, 48);
         let downloads = tempfile::tempdir().unwrap();
         let driver = tokio::spawn(run(Parts {
@@ -115,6 +118,7 @@ impl Stage {
             signal,
             server,
             connect: Box::new(FakeConnect(Mutex::new(ready))),
+            interfaces: Interfaces::scripted(watched),
             desktop,
             downloads: downloads.path().to_owned(),
         }));
@@ -126,6 +130,8 @@ impl Stage {
             interrupt,
             from_server,
             to_server,
+            redial,
+            addresses,
             desktop: control,
             downloads,
             driver,
@@ -147,7 +153,11 @@ impl Stage {
             session: SessionId::new(uuid::Uuid::nil()),
             resume: ResumeToken::new("r".into()),
             technician: Technician { name: "Ada".into(), organisation: String::new() },
-            ice_servers: Vec::new(),
+            ice_servers: vec![IceServer {
+                urls: vec!["turn:relay".into()],
+                username: None,
+                credential: None,
+            }],
             viewer_present: true,
         })
         .await;
@@ -426,6 +436,49 @@ async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
     // The technician's tab tells the server as well.
     stage.server(ServerToHost::End { reason: CloseReason::TechnicianEnded }).await;
     assert_eq!(stage.ends().await.unwrap(), CloseReason::TechnicianEnded);
+}
+
+#[tokio::test]
+async fn a_changed_network_leads_back_to_the_server_and_asks_for_a_restart() {
+    let mut stage = Stage::connected().await;
+    stage.gives(Right::View).await;
+    stage.addresses.send_replace(["192.0.2.7".parse().unwrap()].into());
+    timeout(PATIENCE, stage.redial.notified()).await.expect("a new connection to the server");
+    stage.welcome().await;
+    loop {
+        let message = timeout(PATIENCE, stage.to_server.recv()).await.expect("a wish").expect("one");
+        if let HostToServer::Negotiate(Negotiate::RestartWanted { epoch }) = message {
+            assert_eq!(epoch, Epoch(1));
+            break;
+        }
+    }
+    let servers = |recorded: &Recorded| match recorded {
+        Recorded::IceServers(servers) => servers.iter().any(|server| server.urls == ["turn:relay"]),
+        _ => false,
+    };
+    timeout(PATIENCE, stage.transports[0].wait_for(servers)).await.expect("the relays of the new welcome");
+
+    // The restart leads through a relay; the picture starts again on the same connection.
+    stage.peer(0, PeerEvent::State(PeerState::Disconnected)).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::PeerLost))).await;
+    stage
+        .server(ServerToHost::Negotiate(Negotiate::Offer { epoch: Epoch(1), sdp: Sdp("again".into()) }))
+        .await;
+    timeout(PATIENCE, stage.transports[0].wait_for(|r| *r == Recorded::Offer("again".into()))).await.unwrap();
+    stage.peer(0, PeerEvent::State(PeerState::Connected(Path::Relayed))).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::PeerConnected))).await;
+    stage.sees(|seen| matches!(seen, Seen::Told(News::Path { relayed: true }))).await;
+    let frames = |transport: &FakeTransport| transport.recorded().into_iter().filter(is_frame).count();
+    let before = frames(&stage.transports[0]);
+    stage.desktop.paint(nearhand_desktop::Rect::new(0, 0, 9, 9), [1; 4]);
+    let more = async {
+        while frames(&stage.transports[0]) <= before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, more).await.expect("the picture goes on");
+    stage.interrupt.send(()).await.unwrap();
+    stage.ends().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,13 +1,20 @@
 //! Questions to the customer: one at a time, sight before control, and the only place where a right is given.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::control::ToViewer;
-use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::control::{Notice, ToViewer};
+use nearhand_protocol::grant::{Consent, Right, Rights};
 use nearhand_protocol::signal::HostToServer;
 
 use super::{Effect, News, Question, QuestionId, Session};
+
+/// After so many noes within [`NO_SPAN`] the technician asks in vain: a question that comes again and again until it is
+/// answered by mistake is no question.
+pub const NOS: usize = 3;
+/// How long a no counts.
+pub const NO_SPAN: Duration = Duration::from_mins(10);
 
 /// What the customer is being asked, and will be.
 #[derive(Debug, Default)]
@@ -16,6 +23,8 @@ pub(super) struct Questions {
     open: Option<Question>,
     /// Each right once, in the order of [`Right::ALL`].
     later: VecDeque<(Right, Option<(String, u64)>)>,
+    /// When the customer said no, the last [`NOS`] times.
+    nos: VecDeque<Instant>,
 }
 
 impl Questions {
@@ -48,8 +57,14 @@ impl Questions {
 
 impl Session {
     /// The technician asks for rights.
-    pub(super) fn ask(&mut self, rights: Rights, out: &mut Vec<Effect>) {
+    pub(super) fn ask(&mut self, rights: Rights, now: Instant, out: &mut Vec<Effect>) {
+        let silenced = self.is_silenced(now);
         for right in rights.iter() {
+            if silenced && !self.grants.has(right) && !self.questions.rights().has(right) {
+                self.send_refused(right, out);
+                out.push(Effect::Send(ToViewer::Notice(Notice::NotAsked)));
+                continue;
+            }
             let sight = self.grants.rights().has(Right::View) || self.questions.rights().has(Right::View);
             if right == Right::Control && !sight {
                 // Control without sight is given to nobody, so nobody is asked.
@@ -60,6 +75,18 @@ impl Session {
         }
         self.ask_next(out);
         self.send_rights(out);
+    }
+
+    /// Whether the customer said no so often that the technician's questions do not reach them.
+    pub(super) fn is_silenced(&self, now: Instant) -> bool {
+        // What the command line gives and refuses bothers nobody.
+        self.consent == Consent::Customer
+            && self.questions.nos.iter().filter(|at| now < **at + NO_SPAN).count() >= NOS
+    }
+
+    /// The customer wants to be asked again.
+    pub(super) fn ask_again(&mut self) {
+        self.questions.nos.clear();
     }
 
     /// Puts a question in the line, unless the right holds or is in the line.
@@ -82,7 +109,7 @@ impl Session {
     }
 
     /// The customer answered; an answer to another question than the open one is late and counts for nothing.
-    pub(super) fn answer(&mut self, id: QuestionId, yes: bool, out: &mut Vec<Effect>) {
+    pub(super) fn answer(&mut self, id: QuestionId, yes: bool, now: Instant, out: &mut Vec<Effect>) {
         let Some(question) = self.questions.open.take_if(|open| open.id == id) else { return };
         let right = question.right;
         if yes && self.grants.give(right, self.consent) {
@@ -90,6 +117,7 @@ impl Session {
         } else {
             self.send_refused(right, out);
             self.not_given(right, out);
+            self.said_no(right, now, out);
             if right == Right::View && !self.ever_seen {
                 self.end(CloseReason::CustomerRefused, out);
                 return;
@@ -97,6 +125,20 @@ impl Session {
         }
         self.ask_next(out);
         self.send_rights(out);
+    }
+
+    fn said_no(&mut self, right: Right, now: Instant, out: &mut Vec<Effect>) {
+        // Their own files are no question of the technician's.
+        if right == Right::FilesOut {
+            return;
+        }
+        self.questions.nos.push_back(now);
+        if self.questions.nos.len() > NOS {
+            self.questions.nos.pop_front();
+        }
+        if self.is_silenced(now) {
+            out.push(Effect::Tell(News::Silenced));
+        }
     }
 
     fn send_refused(&self, right: Right, out: &mut Vec<Effect>) {

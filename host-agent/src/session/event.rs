@@ -26,6 +26,10 @@ pub enum Event {
         /// Whether the technician's tab is there.
         viewer_present: bool,
     },
+    /// The connection to the server broke; it is being made again. Why, in words.
+    ServerLost(String),
+    /// The addresses of this computer are others than before.
+    NetworkChanged,
     /// The technician's tab came to the server.
     ViewerArrived,
     /// The technician's tab lost the server.
@@ -37,6 +41,10 @@ pub enum Event {
 
     /// A new peer connection is being made; the one before, if any, is gone.
     NewPeer,
+    /// The viewer offered on the peer connection, the first time or again.
+    Offered,
+    /// The peer connection stopped carrying data; an ICE restart may mend it.
+    RestartDue,
     /// The peer connection carries data, the first time or again.
     PeerConnected,
     /// The peer connection broke; it may recover.
@@ -85,6 +93,8 @@ pub enum Event {
     },
     /// The customer wants to send a file.
     SendFile(LocalFile),
+    /// The customer wants to be asked again, after having said no so often that nobody asked any more.
+    AskAgain,
     /// The customer takes a right back.
     TakeBack(Right),
     /// The customer ends the session.
@@ -142,6 +152,10 @@ pub enum Effect {
     LoseFiles,
     /// Tell the customer.
     Tell(News),
+    /// Ask the viewer, by way of the server, for an ICE restart.
+    WantRestart,
+    /// Connect to the server anew, at once: the connection that is there may be dead.
+    Redial,
     /// Tell the server.
     Signal(HostToServer),
     /// It is over: say the rest, and leave. Always the last.
@@ -198,7 +212,12 @@ pub enum News {
         viewer_present: bool,
     },
     /// The connection to the server broke; it is being made again.
-    ServerLost(String),
+    ServerLost {
+        /// Why, in words.
+        why: String,
+        /// The two ends are connected all the same.
+        goes_on: bool,
+    },
     /// The connection to the server is there again.
     ServerBack,
     /// The technician came.
@@ -215,6 +234,13 @@ pub enum News {
     Unreached,
     /// The minute is over: every right was taken back.
     RightsExpired,
+    /// How the packets between the two ends travel; told at every change.
+    Path {
+        /// By way of a relay.
+        relayed: bool,
+    },
+    /// The customer said no so often that they are not asked any more for a while.
+    Silenced,
     /// These rights hold now.
     Rights(Rights),
     /// The technician wrote.

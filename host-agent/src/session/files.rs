@@ -1,5 +1,7 @@
 //! Which files may pass: those of a direction that the customer has agreed to; the others wait for the answer.
 
+use std::time::Instant;
+
 use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
 use nearhand_protocol::grant::Right;
 use nearhand_protocol::id::Seat;
@@ -24,11 +26,13 @@ pub(super) const fn sender(right: Right) -> Seat {
 }
 
 impl Session {
-    pub(super) fn file_offered(&mut self, offer: FileOffer, out: &mut Vec<Effect>) {
+    pub(super) fn file_offered(&mut self, offer: FileOffer, now: Instant, out: &mut Vec<Effect>) {
         if offer.id.sender != Seat::Viewer {
             out.push(stop(offer.id, FileProblem::Protocol));
         } else if self.grants.has(Right::FilesIn) {
             out.push(Effect::Receive(offer));
+        } else if self.is_silenced(now) && !self.questions.rights().has(Right::FilesIn) {
+            out.push(stop(offer.id, FileProblem::Refused));
         } else if self.waiting.offers.len() >= MAX_WAITING {
             out.push(stop(offer.id, FileProblem::TooMany));
         } else if self.waiting.offers.iter().any(|other| other.id == offer.id) {

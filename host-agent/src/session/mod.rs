@@ -7,6 +7,7 @@
 mod consent;
 mod event;
 mod files;
+mod mending;
 mod proof;
 #[cfg(test)]
 mod tests;
@@ -26,9 +27,13 @@ use nearhand_protocol::version::{Capabilities, Version};
 
 use crate::chat::{Chat, Heard};
 use consent::Questions;
+pub use consent::{NO_SPAN, NOS};
 pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId};
 use files::Waiting;
+use mending::Mending;
+pub use mending::{LONGEST_WAIT, OFFER_WAIT};
 use proof::Handshake;
+pub use proof::PROOF_WAIT;
 
 /// How long rights outlive the peer connection.
 pub const INTERRUPTION: Duration = Duration::from_mins(1);
@@ -78,6 +83,13 @@ pub struct Session {
     /// The peer of this connection proved that it knows the code.
     proven: bool,
     words_told: bool,
+    /// The customer was told that the server is away.
+    server_lost: bool,
+    /// The control channel is open.
+    control_open: bool,
+    /// The peer could prove itself since.
+    awaited: Option<Instant>,
+    mending: Mending,
     chat_open: bool,
     interrupted: Option<Instant>,
     sharing: bool,
@@ -110,6 +122,10 @@ impl Session {
             greeted: false,
             proven: false,
             words_told: false,
+            server_lost: false,
+            control_open: false,
+            awaited: None,
+            mending: Mending::new(),
             chat_open: false,
             interrupted: None,
             sharing: false,
@@ -145,6 +161,12 @@ impl Session {
 
     /// When [`Event::Tick`] is due at the latest.
     pub fn deadline(&self) -> Option<Instant> {
+        let deadlines = [self.rights_until(), self.proof_until(), self.mending.deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// When everything is taken back, unless the peer connection is back by then.
+    fn rights_until(&self) -> Option<Instant> {
         self.interrupted.map(|since| since + INTERRUPTION)
     }
 
@@ -161,15 +183,34 @@ impl Session {
         }
         // Before anything else: no event may profit from rights that are over.
         self.expire(now, &mut out);
+        if self.ended.is_some() {
+            return out;
+        }
         match event {
             Event::Tick => {}
             Event::Welcome { session, technician, viewer_present } => {
                 self.begin_exchange(session);
                 self.welcome(technician, viewer_present, &mut out);
+                self.mending.seated(viewer_present, now, &mut out);
             }
-            Event::ViewerArrived => out.push(Effect::Tell(News::TechnicianArrived)),
-            Event::ViewerDropped => out.push(Effect::Tell(News::TechnicianDropped)),
-            Event::Share(share) => self.share(share, &mut out),
+            Event::ServerLost(why) => {
+                self.mending.unseated();
+                // Once: each attempt in vain is told of here.
+                if !std::mem::replace(&mut self.server_lost, true) {
+                    let goes_on = self.connected && self.trusts();
+                    out.push(Effect::Tell(News::ServerLost { why, goes_on }));
+                }
+            }
+            Event::NetworkChanged => self.network_changed(now, &mut out),
+            Event::ViewerArrived => {
+                out.push(Effect::Tell(News::TechnicianArrived));
+                self.mending.viewer(true, now, &mut out);
+            }
+            Event::ViewerDropped => {
+                out.push(Effect::Tell(News::TechnicianDropped));
+                self.mending.viewer(false, now, &mut out);
+            }
+            Event::Share(share) => self.share(share, now, &mut out),
             Event::ServerEnded(reason) => self.end(reason, &mut out),
 
             Event::NewPeer => {
@@ -181,6 +222,7 @@ impl Session {
                 self.interrupt(now, &mut out);
                 self.greeted = false;
                 self.proven = false;
+                self.control_open = false;
                 self.chat_open = false;
                 self.garbage = 0;
                 self.input_problem = None;
@@ -189,8 +231,12 @@ impl Session {
                 out.push(Effect::LoseFiles);
                 out.push(Effect::ReleaseAll);
             }
+            Event::Offered => self.mending.over(),
+            Event::RestartDue => self.restart_due(now, &mut out),
             Event::PeerConnected => {
                 self.connected = true;
+                self.mending.over();
+                self.awaited = self.control_open.then_some(now);
                 if self.trusts() && self.interrupted.is_some() {
                     self.resume(&mut out);
                 }
@@ -199,11 +245,13 @@ impl Session {
             Event::ControlOpen => {
                 // Data flows, whatever the order in which the two were told.
                 self.connected = true;
+                self.control_open = true;
+                self.awaited = Some(now);
                 self.unreached = 0;
                 let hello = Hello { version: Version::CURRENT, capabilities: CAPABILITIES };
                 out.push(Effect::Send(ToViewer::Hello(hello)));
             }
-            Event::Control(message) => self.control(message, &mut out),
+            Event::Control(message) => self.control(message, now, &mut out),
             Event::Prove { proof, binding } => self.prove(&proof, binding, &mut out),
             Event::ChatOpen => {
                 self.chat_open = true;
@@ -233,12 +281,12 @@ impl Session {
                     out.push(Effect::Move(to, grant));
                 }
             }
-            Event::FileOffered(offer) => self.file_offered(offer, &mut out),
+            Event::FileOffered(offer) => self.file_offered(offer, now, &mut out),
             Event::FileWithdrawn(id) => self.file_withdrawn(id, &mut out),
             Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
             Event::Garbage => self.garbage(&mut out),
 
-            Event::Answer { question, yes } => self.answer(question, yes, &mut out),
+            Event::Answer { question, yes } => self.answer(question, yes, now, &mut out),
             Event::Say { text, written_at_ms } => {
                 let lines = self.chat.say(&text, written_at_ms);
                 if self.chat_open && self.trusts() {
@@ -250,6 +298,7 @@ impl Session {
                 }
             }
             Event::SendFile(file) => self.send_file(file, &mut out),
+            Event::AskAgain => self.ask_again(),
             Event::TakeBack(right) => self.take(Rights::only(right), &mut out),
             Event::End => self.end(CloseReason::CustomerEnded, &mut out),
 
@@ -275,18 +324,19 @@ impl Session {
     fn welcome(&mut self, technician: Technician, viewer_present: bool, out: &mut Vec<Effect>) {
         let first = self.technician.is_none();
         self.technician = Some(technician.clone());
-        out.push(Effect::Tell(if first {
-            News::Connected { technician, viewer_present }
-        } else {
-            News::ServerBack
-        }));
+        let lost = std::mem::take(&mut self.server_lost);
+        if first {
+            out.push(Effect::Tell(News::Connected { technician, viewer_present }));
+        } else if lost {
+            out.push(Effect::Tell(News::ServerBack));
+        }
         if !self.grants.rights().is_empty() {
             // The server may be another one than before, and nothing is kept there.
             out.push(Effect::Signal(HostToServer::Rights { held: self.grants.rights() }));
         }
     }
 
-    fn control(&mut self, message: ToHost, out: &mut Vec<Effect>) {
+    fn control(&mut self, message: ToHost, now: Instant, out: &mut Vec<Effect>) {
         match message {
             ToHost::Hello(hello) if !hello.version.speaks_with(Version::CURRENT) => {
                 self.greeted = true;
@@ -302,7 +352,7 @@ impl Session {
             ToHost::Prove(proof) => self.prove(&proof, None, out),
             // Nothing else counts before we know who it is, and that the two mean the same by it.
             _ if !self.trusts() => self.garbage(out),
-            ToHost::Ask(rights) => self.ask(rights, out),
+            ToHost::Ask(rights) => self.ask(rights, now, out),
             ToHost::GiveBack(rights) => self.take(rights, out),
             ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
             ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
@@ -361,6 +411,7 @@ impl Session {
     /// The peer connection is gone, for now or for good.
     fn interrupt(&mut self, now: Instant, out: &mut Vec<Effect>) {
         let was = std::mem::take(&mut self.connected);
+        self.awaited = None;
         self.stop_video(out);
         if !was {
             return;
@@ -394,9 +445,15 @@ impl Session {
         self.start_video(out);
     }
 
-    /// Takes everything back when the interruption has lasted too long.
+    /// What time alone brings: a proof that never came ends it all, and an interruption that lasts too long takes everything
+    /// back.
     fn expire(&mut self, now: Instant, out: &mut Vec<Effect>) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        self.mending.tick(now, out);
+        if self.proof_until().is_some_and(|until| until <= now) {
+            self.end(CloseReason::NotProven, out);
+            return;
+        }
+        if self.rights_until().is_none_or(|until| now < until) {
             return;
         }
         self.interrupted = None;

@@ -1,6 +1,7 @@
 //! Whether the peer knows the code, over this very connection: the one key exchange of the session, and the proofs.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
@@ -11,6 +12,9 @@ use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::HostToServer;
 
 use super::{Effect, News, Session};
+
+/// How long a peer that has all that it takes may keep its proof to itself. An honest one sends it at once.
+pub const PROOF_WAIT: Duration = Duration::from_secs(30);
 
 /// How far the key exchange is. There is one for the whole session, so that a guesser has one guess.
 pub(super) enum Handshake {
@@ -59,15 +63,23 @@ impl Session {
         self.handshake.begin(session);
     }
 
+    /// When a peer that does not prove itself is taken for one that can't. A technician who has yet to type the last digits
+    /// has no key, and all the time of the session.
+    pub(super) fn proof_until(&self) -> Option<Instant> {
+        let able = matches!(self.handshake, Handshake::Agreed { .. }) && !self.proven;
+        self.awaited.filter(|_| able).map(|since| since + PROOF_WAIT)
+    }
+
     /// The viewer's share: the first one makes the key, the same one again (its tab was reloaded, or our answer was lost)
     /// is answered again, any other is a second guess and gets no answer.
-    pub(super) fn share(&mut self, share: Share, out: &mut Vec<Effect>) {
+    pub(super) fn share(&mut self, share: Share, now: Instant, out: &mut Vec<Effect>) {
         self.handshake = match std::mem::replace(&mut self.handshake, Handshake::Failed) {
             Handshake::Begun { exchange, ours } => {
                 let Ok(key) = exchange.finish(&share) else {
                     self.end(CloseReason::NotProven, out);
                     return;
                 };
+                self.awaited = self.awaited.map(|_| now);
                 Handshake::Agreed { theirs: share, ours, key }
             }
             other => other,

@@ -13,6 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod staying;
+
 fn technician() -> Technician {
     Technician { name: "Ada".into(), organisation: "Help Ltd".into() }
 }
@@ -616,10 +618,11 @@ fn a_late_yes_to_sight_shows_nothing_before_the_proof() {
 fn an_unproven_connection_does_not_stop_the_minute() {
     let mut run = Run::with(&[Right::View]);
     run.does(Event::NewPeer);
+    run.now += INTERRUPTION - PROOF_WAIT / 2;
     for event in [Event::PeerConnected, Event::ControlOpen, hello()] {
         run.does(event);
     }
-    run.now += INTERRUPTION;
+    run.now += PROOF_WAIT / 2;
     assert!(has(&run.does(proof()), |e| matches!(e, Effect::Tell(News::RightsExpired))));
     assert!(run.session.rights().is_empty());
 }
@@ -666,6 +669,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::InputProblem(InputProblem::Failed)),
         1 => Just(Event::Garbage),
         1 => Just(Event::Tick),
+        1 => Just(Event::ServerLost("x".into())),
+        1 => Just(Event::NetworkChanged),
+        1 => Just(Event::RestartDue),
+        1 => Just(Event::Offered),
+        1 => Just(Event::ViewerDropped),
+        1 => Just(Event::ViewerArrived),
+        1 => Just(Event::AskAgain),
         1 => Just(Event::ServerEnded(CloseReason::ViewerLost)),
     ]
 }
@@ -780,7 +790,8 @@ proptest! {
                 allowed = allowed.without(Right::Control);
             }
             let before = peer.trusted();
-            let wrong = peer.happens(&event);
+            let late = session.proof_until().is_some_and(|until| until <= now);
+            let wrong = peer.happens(&event) || late;
             let effects = session.handle(event, now);
             prop_assert_eq!(has(&effects, |e| matches!(e, Effect::End(CloseReason::NotProven))), wrong);
             for effect in &effects {

@@ -3,6 +3,7 @@
 mod connect;
 mod error;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nearhand_protocol::close::CloseReason;
@@ -10,7 +11,7 @@ use nearhand_protocol::code::Nameplate;
 use nearhand_protocol::id::ResumeToken;
 use nearhand_protocol::signal::{Entry, HostInfo, HostToServer, ServerToHost};
 use nearhand_protocol::version::Version;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SEND: Duration = Duration::from_secs(10);
 /// The first wait before another attempt; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A connection that lasted this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(30);
 /// Messages each way that wait for the other task. Ours wait while the server is away; candidates are few.
@@ -57,6 +58,7 @@ pub struct Introduction {
 #[derive(Debug)]
 pub struct Signal {
     outgoing: mpsc::Sender<HostToServer>,
+    redial: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -65,8 +67,9 @@ impl Signal {
     pub fn start(connector: Connector, introduction: Introduction) -> (Self, mpsc::Receiver<Event>) {
         let (outgoing, from_driver) = mpsc::channel(QUEUE);
         let (events, to_driver) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(run(connector, introduction, from_driver, events));
-        (Self { outgoing, task }, to_driver)
+        let redial = Arc::new(Notify::new());
+        let task = tokio::spawn(run(connector, introduction, from_driver, events, redial.clone()));
+        (Self { outgoing, redial, task }, to_driver)
     }
 
     /// Sends a message, at once or as soon as the server is there again. False: so many wait that this one was dropped.
@@ -74,16 +77,23 @@ impl Signal {
         self.outgoing.try_send(message).is_ok()
     }
 
-    /// A connection that a test plays.
+    /// Connects anew, at once, by the token of the last time: the connection that is there may be dead and not know it.
+    /// Nothing is said of it unless that fails.
+    pub fn redial(&self) {
+        self.redial.notify_one();
+    }
+
+    /// A connection that a test plays; the last is rung at every [`Signal::redial`].
     #[cfg(test)]
-    pub(crate) fn fake() -> (Self, mpsc::Receiver<HostToServer>) {
+    pub(crate) fn fake() -> (Self, mpsc::Receiver<HostToServer>, Arc<Notify>) {
         let (outgoing, receiver) = mpsc::channel(QUEUE);
-        (Self { outgoing, task: tokio::spawn(async {}) }, receiver)
+        let redial = Arc::new(Notify::new());
+        (Self { outgoing, redial: redial.clone(), task: tokio::spawn(async {}) }, receiver, redial)
     }
 
     /// Sends what waits, closes, and ends within `patience`.
     pub async fn finish(self, patience: Duration) {
-        let Self { outgoing, mut task } = self;
+        let Self { outgoing, redial: _, mut task } = self;
         drop(outgoing);
         if timeout(patience, &mut task).await.is_err() {
             task.abort();
@@ -108,13 +118,23 @@ async fn run(
     introduction: Introduction,
     mut outgoing: mpsc::Receiver<HostToServer>,
     events: mpsc::Sender<Event>,
+    redial: Arc<Notify>,
 ) {
     let mut resume: Option<ResumeToken> = None;
     let mut wait = FIRST_WAIT;
     loop {
         let started = Instant::now();
         let known = resume.is_some();
-        let event = match try_once(&connector, &introduction, &mut resume, &mut outgoing, &events).await {
+        let tried = tokio::select! {
+            tried = try_once(&connector, &introduction, &mut resume, &mut outgoing, &events) => tried,
+            // Also an attempt that hangs is given up: it may go out by a network that is no more.
+            () = redial.notified() => {
+                tracing::info!("the connection to the server is made anew");
+                wait = FIRST_WAIT;
+                continue;
+            }
+        };
+        let event = match tried {
             Ok(Outcome::Finished) => return,
             Ok(Outcome::Ended(reason)) => {
                 let _ = events.send(Event::Message(ServerToHost::End { reason })).await;
@@ -142,6 +162,7 @@ async fn run(
         wait = (wait * 2).min(LONGEST_WAIT);
         tokio::select! {
             () = sleep(jittered) => {}
+            () = redial.notified() => wait = FIRST_WAIT,
             () = events.closed() => return,
         }
     }

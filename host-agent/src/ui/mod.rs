@@ -29,6 +29,8 @@ pub enum Command {
     SendFile(PathBuf),
     /// Take a right back.
     TakeBack(Right),
+    /// Be asked again, after having said no so often that nobody asks any more.
+    AskAgain,
     /// End the session.
     End,
 }

@@ -9,6 +9,7 @@
 //! SERVER: lost (WHY) | back
 //! WORDS: ONE TWO THREE FOUR                 the same four at the technician, once their end proved the code
 //! CONNECTION: up | interrupted
+//! PATH: direct | relayed                    how the packets travel, at every change
 //! RIGHTS: none | view control files-in files-out     what holds, at every change
 //! QUESTION: …? [y/N]                       without a line's end: the answer follows
 //! QUESTION: withdrawn
@@ -22,7 +23,7 @@
 //! ```
 //!
 //! `y` or `yes` is a yes; `n`, `no` and an empty line are a no. Any other line is chat, also while a question stands.
-//! `/send PATH`, `/control off`, `/view off`, `/files off`, `/end` and `/help` are commands. The end of the input is no
+//! `/send PATH`, `/control off`, `/view off`, `/files off`, `/ask`, `/end` and `/help` are commands. The end of the input is no
 //! end of the session, but nobody answers any more: what stands open, and what is asked later, is refused.
 
 use std::io::{self, BufRead, Write};
@@ -215,6 +216,7 @@ impl Shared {
         let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match (command, argument.trim()) {
             ("/end", "") => Some(Command::End),
+            ("/ask", "") => Some(Command::AskAgain),
             ("/control", "off") => Some(Command::TakeBack(Right::Control)),
             ("/view", "off") => Some(Command::TakeBack(Right::View)),
             ("/files", "off") => Some(Command::TakeBack(Right::FilesIn)),
@@ -234,7 +236,14 @@ impl Shared {
                 self.print(&format!("TECHNICIAN: {}", words::who(technician)));
                 format!("TECHNICIAN: {}", if *viewer_present { "here" } else { "waiting" })
             }
-            News::ServerLost(why) => format!("SERVER: lost ({})", words::harmless(why)),
+            News::ServerLost { why, goes_on } => {
+                self.print(&format!("SERVER: lost ({})", words::harmless(why)));
+                if *goes_on {
+                    "NOTE: the server can't be reached just now; the session goes on without it".into()
+                } else {
+                    "NOTE: the server can't be reached just now; it is being tried again".into()
+                }
+            }
             News::ServerBack => "SERVER: back".into(),
             News::TechnicianArrived => "TECHNICIAN: here".into(),
             News::TechnicianDropped => "TECHNICIAN: away".into(),
@@ -248,6 +257,11 @@ impl Shared {
             }
             News::RightsExpired => {
                 "NOTE: the connection was away for too long; what you allowed has to be asked again".into()
+            }
+            News::Path { relayed } => format!("PATH: {}", if *relayed { "relayed" } else { "direct" }),
+            News::Silenced => {
+                "NOTE: you said no three times; for ten minutes you are not asked any more. Type /ask to be asked again"
+                    .into()
             }
             News::Rights(rights) => format!("RIGHTS: {}", words::rights(*rights)),
             News::Chat(text) => {

@@ -2,7 +2,7 @@
 
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::chat::ChatMessage;
-use nearhand_protocol::control::{ToHost, ToViewer};
+use nearhand_protocol::control::{Notice, ToHost, ToViewer};
 use nearhand_protocol::cursor::CursorMessage;
 use nearhand_protocol::file::{FileChunk, FileMessage};
 use nearhand_protocol::grant::Right;
@@ -105,7 +105,8 @@ impl App {
 
     pub(super) fn announce(&mut self, announcement: Announcement) {
         // The picture itself says that it may be seen, and a notice stays where a toast would go.
-        let shown = matches!(announcement, Announcement::Given(Right::View) | Announcement::Notice(_));
+        let shown = matches!(announcement, Announcement::Given(Right::View) | Announcement::Notice(_))
+            && announcement != Announcement::Notice(Notice::NotAsked);
         if !shown {
             let (text, bad) = words::announcement(announcement);
             self.toolbar.toast(text, bad);

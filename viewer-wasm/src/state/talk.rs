@@ -52,6 +52,7 @@ impl State {
                     Notice::Headless => self.noticed.headless = true,
                     Notice::ScreenUnavailable => self.noticed.screen_unavailable = true,
                     Notice::ScreenAvailable => self.noticed.screen_unavailable = false,
+                    Notice::NotAsked => {}
                 }
                 effects.push(Effect::Announce(Announcement::Notice(notice)));
             }
