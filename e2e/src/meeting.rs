@@ -1,6 +1,6 @@
 //! A technician's tab and a customer's program that meet: what most stories begin with.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -119,6 +119,25 @@ const KEEP_PEERS: &str = "
         constructor(...options) { super(...options); window.nearhandPeers.push(this); }
     };";
 
+/// Notes when the first frame is presented, on the wall clock; runs before the page's own script.
+const FIRST_FRAME: &str = "
+    const watch = () => {
+        const screen = document.getElementById('screen');
+        if (!screen) return setTimeout(watch, 5);
+        screen.requestVideoFrameCallback((_, frame) => { window.nearhandFirst = performance.timeOrigin + frame.presentationTime; });
+    };
+    watch();";
+
+/// From now on each page of the tab notes when its first frame is presented.
+pub(crate) async fn note_first_frame(tab: &Tab) -> Result<()> {
+    tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": FIRST_FRAME})).await.map(drop)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_clock_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
+}
+
 impl Viewer {
     /// Signs in by a link that leads into the session.
     pub(crate) async fn open(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
@@ -129,6 +148,23 @@ impl Viewer {
             .await?;
         tab.click("#submit").await?;
         Ok(Self { tab })
+    }
+
+    /// Opens another session in a tab that was signed in by [`Self::open`].
+    pub(crate) async fn open_next(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
+        tab.goto(&format!("{}/session/{}#{SECRET}", server.url, session.id)).await?;
+        Ok(Self { tab })
+    }
+
+    /// Waits for the first frame, where [`note_first_frame`] was asked for: when it was presented, as [`wall_clock_ms`].
+    pub(crate) async fn first_frame(&self) -> Result<f64> {
+        self.tab.until("the first frame", "window.nearhandFirst").await?;
+        self.tab.js("return window.nearhandFirst;", &[]).await
+    }
+
+    /// How packets travel: `direct`, `relayed`, or nothing while there is no connection.
+    pub(crate) async fn path(&self) -> Result<String> {
+        self.tab.js("return document.body.dataset.path ?? '';", &[]).await
     }
 
     /// Waits until the session is in this phase.

@@ -18,11 +18,16 @@ pub(crate) struct Places {
     pub(crate) encoder_bench: Option<PathBuf>,
     /// Screenshots.
     pub(crate) shots: PathBuf,
+    /// Where a story writes what it found; it is only compared otherwise.
+    pub(crate) readme: PathBuf,
+    /// Whether what is compared is to be written anew.
+    pub(crate) bless: bool,
 }
 
 impl Places {
-    /// Reads `NEARHAND_SERVER_BIN`, `NEARHAND_HOST_BIN`, `NEARHAND_GECKODRIVER`, `NEARHAND_SKIP_FIREFOX` and
-    /// `NEARHAND_SHOTS`; by default the programs are beside the runner.
+    /// Reads `NEARHAND_SERVER_BIN`, `NEARHAND_HOST_BIN`, `NEARHAND_GECKODRIVER`, `NEARHAND_SKIP_FIREFOX`,
+    /// `NEARHAND_SHOTS` and `NEARHAND_BLESS`; by default the programs are beside the runner. The README is the one of the
+    /// working directory.
     pub(crate) fn find() -> Result<Self> {
         let own = std::env::current_exe().context("finding the runner itself")?;
         let beside = own.parent().unwrap_or(Path::new(".")).to_owned();
@@ -44,6 +49,8 @@ impl Places {
             geckodriver: geckodriver(&target),
             encoder_bench: encoder_bench.is_file().then_some(encoder_bench),
             shots: std::path::absolute(&shots)?,
+            readme: std::path::absolute("README.md")?,
+            bless: var_os("NEARHAND_BLESS").is_some_and(|value| value == "1"),
         })
     }
 }

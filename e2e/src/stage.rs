@@ -58,7 +58,7 @@ impl Stage {
         Ok(folder)
     }
 
-    /// A program in surroundings of its own: no display, no settings, no home of the person who runs the stories.
+    /// A program in surroundings of its own: no display, no settings, no proxy, no home of the person who runs the stories.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.clean(Command::new(program))
     }
@@ -75,8 +75,11 @@ impl Stage {
         let folder = self.folder.path();
         command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XAUTHORITY");
         for (variable, _) in std::env::vars_os() {
-            if variable.to_str().is_some_and(|name| name.starts_with("NEARHAND_") || name.starts_with("XDG_"))
-            {
+            let foreign = |name: &str| {
+                let proxy = name.to_ascii_lowercase().ends_with("_proxy");
+                proxy || name.starts_with("NEARHAND_") || name.starts_with("XDG_")
+            };
+            if variable.to_str().is_some_and(foreign) {
                 command.env_remove(variable);
             }
         }

@@ -1,6 +1,6 @@
 //! How long things take: a click, a connection, a frame in the encoder, a file.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::Bench;
 use super::report::Goal::{AtLeast, AtMost};
 use super::report::{Report, percentile};
 use crate::host::Host;
-use crate::meeting::{Session, Viewer, names};
+use crate::meeting::{Session, Viewer, names, note_first_frame, wall_clock_ms};
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::stories::files::{hash, random_file};
@@ -54,24 +54,6 @@ pub(super) async fn click_to_photon(stage: &Stage, report: &mut Report) -> Resul
 
 const CONNECTIONS: usize = 7;
 
-/// Notes when the first frame is presented, on the wall clock; runs before the page's own script.
-const FIRST_FRAME: &str = "
-    const watch = () => {
-        const screen = document.getElementById('screen');
-        if (!screen) return setTimeout(watch, 5);
-        screen.requestVideoFrameCallback((_, frame) => { window.nearhandFirst = performance.timeOrigin + frame.presentationTime; });
-    };
-    watch();";
-
-async fn first_frame(viewer: &Viewer) -> Result<f64> {
-    viewer.tab.until("the first frame", "window.nearhandFirst").await?;
-    viewer.tab.js("return window.nearhandFirst;", &[]).await
-}
-
-fn wall_clock_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
-}
-
 /// From the start of the host's program with the code until its first picture is presented in the waiting tab; the
 /// customer's answer takes no time (headless).
 pub(super) async fn connect(stage: &Stage, report: &mut Report) -> Result<()> {
@@ -80,7 +62,7 @@ pub(super) async fn connect(stage: &Stage, report: &mut Report) -> Result<()> {
     let server = Server::start(stage).await?;
     let tab = stage.chromium().await?;
     tab.set_size(1920, 1200).await?;
-    tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": FIRST_FRAME})).await?;
+    note_first_frame(&tab).await?;
     let mut took = Vec::new();
     for _ in 0..CONNECTIONS {
         let session = Session::new(&server).await?;
@@ -88,7 +70,7 @@ pub(super) async fn connect(stage: &Stage, report: &mut Report) -> Result<()> {
         viewer.phase("waiting").await?;
         let begin = wall_clock_ms();
         let host = Host::headless(stage, &server.url, &xvfb.display, &session.code, "view")?;
-        took.push(first_frame(&viewer).await? - begin);
+        took.push(viewer.first_frame().await? - begin);
         host.kill();
     }
     let runs = took.len();
@@ -102,12 +84,12 @@ pub(super) async fn reconnect(stage: &Stage, report: &mut Report) -> Result<()> 
     let bench = Bench::start(stage).await?;
     let _desktop = Window::open(&bench.xvfb.display, Pattern)?;
     let tab = &bench.viewer.tab;
-    tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": FIRST_FRAME})).await?;
+    note_first_frame(tab).await?;
     let mut took = Vec::new();
     for _ in 0..CONNECTIONS {
         let begin = wall_clock_ms();
         tab.reload().await?;
-        took.push(first_frame(&bench.viewer).await? - begin);
+        took.push(bench.viewer.first_frame().await? - begin);
     }
     let runs = took.len();
     report.add("reconnect", "reload_p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(1500.0)));

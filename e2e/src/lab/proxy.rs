@@ -15,11 +15,15 @@ use crate::wait;
 
 const START: Duration = Duration::from_secs(15);
 
-/// Squid, which connects to port 443 and to nothing else.
+/// Squid, which connects to port 443 and to nothing else; started where it does not run yet.
 pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
     let address = SocketAddr::new(side.gateway(), 3128);
+    let namespace = &side.router.namespace;
+    if namespace.tcp(address).is_ok() {
+        return Ok(address);
+    }
     let folder = stage.folder("squid")?;
-    let file = folder.join("squid.conf");
+    let file = folder.join(format!("{}.conf", namespace.name()));
     let settings = format!(
         "http_port {address}\n\
          acl tls port 443\n\
@@ -41,17 +45,19 @@ pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
         folder.display()
     );
     std::fs::write(&file, settings)?;
-    let namespace = &side.router.namespace;
     let mut command = program(stage, namespace, "squid")?;
     command.args(["-N", "-f"]).arg(&file);
     let process = stage.start("squid", &mut command)?;
     ready(&process, namespace, address).await
 }
 
-/// Microsocks: SOCKS5 without a password.
+/// Microsocks: SOCKS5 without a password; started where it does not run yet.
 pub(crate) async fn microsocks(stage: &Stage, side: &Side) -> Result<SocketAddr> {
     let address = SocketAddr::new(side.gateway(), 1080);
     let namespace = &side.router.namespace;
+    if namespace.tcp(address).is_ok() {
+        return Ok(address);
+    }
     let mut command = program(stage, namespace, "microsocks")?;
     command.args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()]);
     let process = stage.start("microsocks", &mut command)?;

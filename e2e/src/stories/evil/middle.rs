@@ -60,7 +60,8 @@ impl Middle {
         let (mode, mode_now) = watch::channel(mode);
         let (slip, slipped) = mpsc::channel(SLIPPED);
         let heard = Arc::default();
-        let relay = Relay { server: server.address().to_owned(), mode: mode_now, heard: Arc::clone(&heard), slipped };
+        let relay =
+            Relay { server: server.address().to_owned(), mode: mode_now, heard: Arc::clone(&heard), slipped };
         let task = tokio::spawn(relay.run(listener));
         Ok(Self { url, mode, heard, slip, task })
     }
@@ -140,7 +141,9 @@ impl Relay {
         let becomes = match mode {
             Mode::Twice if share || negotiate => vec![message.clone(), message],
             Mode::Keep(kept) if share && kept == way => Vec::new(),
-            Mode::Replace(replaced, other) if share && replaced == way => vec![Message::text(other.to_string())],
+            Mode::Replace(replaced, other) if share && replaced == way => {
+                vec![Message::text(other.to_string())]
+            }
             Mode::TakeOver(page) if negotiate => {
                 if way == Way::ToTab {
                     page.js::<Value>("stranger.take(arguments[0]);", &[content]).await?;

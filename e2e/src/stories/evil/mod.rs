@@ -16,7 +16,7 @@ use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::{Epoch, Seat, SessionId};
 use nearhand_protocol::proof::Proof;
 use nearhand_protocol::version::{Capabilities, Version};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::proof::{nothing_happened, verified};
@@ -51,7 +51,13 @@ struct Betrayed {
 }
 
 impl Betrayed {
-    async fn begin(stage: &Stage, server: &Server, viewer: Viewer, display: &str, mode: Mode) -> Result<Self> {
+    async fn begin(
+        stage: &Stage,
+        server: &Server,
+        viewer: Viewer,
+        display: &str,
+        mode: Mode,
+    ) -> Result<Self> {
         let session = Session::new(server).await?;
         let viewer = Viewer::open(viewer.tab, server, &session).await?;
         viewer.phase("waiting").await?;
@@ -152,7 +158,10 @@ async fn kept_back(stage: &Stage) -> Result<()> {
         let both = Betrayed::begin(stage, &server, tab, &xvfb.display, Mode::Keep(way)).await?;
         let open = "nearhandPeers.some((peer) => peer.sctp?.transport.state === 'connected')";
         both.viewer.tab.until("the connection", open).await?;
-        both.viewer.phase_within("stranded", Duration::from_secs(25)).await.with_context(|| format!("kept {way:?}"))?;
+        both.viewer
+            .phase_within("stranded", Duration::from_secs(25))
+            .await
+            .with_context(|| format!("kept {way:?}"))?;
         nothing_happened(&both.viewer, &both.host).await?;
         both.viewer.end().await?;
         both.viewer.phase("ended").await?;
@@ -198,7 +207,9 @@ async fn guesses_at_host(stage: &Stage) -> Result<()> {
         if digits == SECRET {
             page.send("control", &ToHost::Prove(guessed_key.prove(&binding))).await?;
             page.send("control", &ToHost::Ask(Rights::only(Right::View))).await?;
-            host.says(host::VIEW).await.context("a right guess is not noticed: this story would prove nothing")?;
+            host.says(host::VIEW)
+                .await
+                .context("a right guess is not noticed: this story would prove nothing")?;
             host.kill();
             continue;
         }
@@ -213,7 +224,9 @@ async fn guesses_at_host(stage: &Stage) -> Result<()> {
         page.send("control", &ToHost::Prove(guessed_key.prove(&binding))).await?;
 
         let reason = CloseReason::NotProven.as_str();
-        host.says(&format!("SESSION ENDED: {reason}\n")).await.with_context(|| format!("guessed {digits}"))?;
+        host.says(&format!("SESSION ENDED: {reason}\n"))
+            .await
+            .with_context(|| format!("guessed {digits}"))?;
         host.says("The code was wrong").await?;
         ensure!(line.hear("end").await?["reason"] == reason, "the server was told another reason");
         let status = host.ends(Duration::from_secs(10)).await?;
@@ -252,7 +265,8 @@ async fn guesses_at_tab(stage: &Stage) -> Result<()> {
             "entry": {"by": "nameplate", "nameplate": nameplate}, "info": {"system": "x", "machine": "y"}}))
             .await?;
         line.hear("welcome").await?;
-        let (exchange, share) = guess(Seat::Host, session.id.parse()?, format!("{nameplate}{digits}").parse()?);
+        let (exchange, share) =
+            guess(Seat::Host, session.id.parse()?, format!("{nameplate}{digits}").parse()?);
         let theirs = line.hear("share").await?;
         let guessed_key = key(exchange, &theirs)?;
         line.say(&share).await?;
@@ -262,7 +276,9 @@ async fn guesses_at_tab(stage: &Stage) -> Result<()> {
         page.send("control", &ToViewer::Hello(hello())).await?;
         page.send("control", &ToViewer::Prove(guessed_key.prove(&binding))).await?;
         if digits == SECRET {
-            verified(&viewer).await.context("a right guess is not noticed: this story would prove nothing")?;
+            verified(&viewer)
+                .await
+                .context("a right guess is not noticed: this story would prove nothing")?;
             viewer.end().await?;
             viewer.phase("ended").await?;
         } else {
@@ -293,7 +309,9 @@ async fn second_connection(stage: &Stage) -> Result<()> {
     both.middle.set_mode(Mode::TakeOver(page.0.clone()));
     let epoch: u32 = both.viewer.tab.js("return Number(document.body.dataset.epoch);", &[]).await?;
     page.offer(Epoch(epoch + 1)).await?;
-    page.0.until("the channels", "stranger.open.includes('control') && stranger.open.includes('chat')").await?;
+    page.0
+        .until("the channels", "stranger.open.includes('control') && stranger.open.includes('chat')")
+        .await?;
     page.send("control", &ToHost::Hello(hello())).await?;
     page.send("control", &ToHost::Ask(Rights::only(Right::Control))).await?;
     page.send_bytes("chat", b"let me in").await?;

@@ -48,7 +48,10 @@ impl Page {
     }
 
     pub(super) async fn send_bytes(&self, label: &str, bytes: &[u8]) -> Result<()> {
-        self.0.js::<Value>("stranger.send(arguments[0], arguments[1]);", &[json!(label), json!(bytes)]).await.map(drop)
+        self.0
+            .js::<Value>("stranger.send(arguments[0], arguments[1]);", &[json!(label), json!(bytes)])
+            .await
+            .map(drop)
     }
 
     /// What came on the channel `control` so far, as far as it can be read.
@@ -73,7 +76,8 @@ impl Page {
     pub(super) async fn binding(&self, epoch: Epoch, seat: Seat) -> Result<Binding> {
         let sdps: [String; 2] = self.0.js("return stranger.sdps();", &[]).await?;
         let [own, other] = sdps.map(|sdp| Fingerprint::from_sdp(&sdp));
-        let (own, other) = (own.context("no fingerprint of ours")?, other.context("no fingerprint of theirs")?);
+        let (own, other) =
+            (own.context("no fingerprint of ours")?, other.context("no fingerprint of theirs")?);
         Ok(match seat {
             Seat::Viewer => Binding { epoch, viewer: own, host: other },
             Seat::Host => Binding { epoch, viewer: other, host: own },
