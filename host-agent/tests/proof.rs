@@ -10,7 +10,7 @@ use browser::{Browser, Seen};
 use bytes::BytesMut;
 use futures_util::{SinkExt as _, StreamExt as _};
 use nearhand_host::driver::{self, Connect, DriverError, Parts};
-use nearhand_host::rtc::{Bind, Events, Peer, PeerConfig, RtcError, Transport};
+use nearhand_host::rtc::{Bind, Events, Interfaces, Peer, PeerConfig, RtcError, Transport};
 use nearhand_host::session::{News, Question, QuestionId};
 use nearhand_host::ui::{Command, Ui};
 use nearhand_protocol::channel::Channel;
@@ -95,6 +95,7 @@ impl Customer {
             signal,
             server: events,
             connect: Box::new(Loopback),
+            interfaces: Interfaces::watch(),
             desktop,
             downloads: std::env::temp_dir(),
         }));
