@@ -1,5 +1,6 @@
 //! Programs of the system that builds, screens and browsers need, and how Debian calls them.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -42,6 +43,25 @@ pub(crate) const BROWSERS: &[Need] = &[
     need("chromium-driver", "chromedriver"),
     need("firefox-esr", "firefox-esr"),
 ];
+
+/// Networks with everything in them that stands between two ends: routers, proxies, relays.
+const LAB: &[Need] = &[
+    need("iproute2", "ip"),
+    need("nftables", "nft"),
+    need("squid", "squid"),
+    need("microsocks", "microsocks"),
+    need("dante-server", "danted"),
+    need("coturn", "turnserver"),
+    need("haproxy", "haproxy"),
+    need("nginx-light", "nginx"),
+    need("tshark", "tshark"),
+    need("libnss3-tools", "certutil"),
+];
+
+/// What the network lab needs; nothing where there can be no lab, which the stories say.
+pub(crate) fn lab() -> &'static [Need] {
+    if nix::unistd::geteuid().is_root() { LAB } else { &[] }
+}
 
 /// Runs the tests of the pages' scripts, and brings wasm-opt.
 pub(crate) const NODE: &[Need] = &[need("nodejs", "node"), need("npm", "npm")];
@@ -106,6 +126,7 @@ fn install_line(packages: &[&str]) -> String {
 }
 
 fn install(packages: &[&str]) -> Result<()> {
+    let _no_services = NoServices::begin();
     let mut command = apt_get();
     process::run(command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
 }
@@ -121,9 +142,36 @@ fn apt_get() -> Command {
     command
 }
 
+/// Where Debian's packages ask whether their services may be started (invoke-rc.d(8)).
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// While it lives, the services of new packages are not started: a proxy or relay on this machine is nobody's wish.
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    fn begin() -> Self {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = std::fs::OpenOptions::new();
+        // Somebody else's policy stands.
+        let made = options.write(true).create_new(true).mode(0o755).open(POLICY);
+        let ours = made.and_then(|mut file| file.write_all(b"#!/bin/sh\nexit 101\n")).is_ok();
+        Self { ours }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = std::fs::remove_file(POLICY);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BROWSERS, BUILD, DEBIAN_RUST, SCREEN, install_line, missing};
+    use super::{BROWSERS, BUILD, DEBIAN_RUST, LAB, SCREEN, install_line, missing};
 
     #[test]
     fn only_what_is_absent_is_installed() {
@@ -133,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_line_to_type_names_every_package() {
-        let all = [BUILD, SCREEN, BROWSERS, DEBIAN_RUST].concat();
+        let all = [BUILD, SCREEN, BROWSERS, LAB, DEBIAN_RUST].concat();
         let line = install_line(&missing(&all, |_| false));
         for need in all {
             assert!(line.split(' ').any(|word| word == need.package), "{line}");

@@ -16,7 +16,7 @@ const GECKODRIVER: &str = "0.37.1";
 const INSTALL_LIMIT: Duration = Duration::from_mins(20);
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS, needs::lab()].concat())?;
     println!("packages of the system: complete");
     toolchain::provide_components(workspace)?;
     println!("rustfmt, clippy: present");

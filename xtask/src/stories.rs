@@ -10,7 +10,7 @@ use crate::programs::{self, Profile, Programs};
 use crate::results::Tally;
 use crate::toolchain::cargo;
 use crate::workspace::Workspace;
-use crate::{needs, setup, viewer};
+use crate::{elsewhere, needs, setup, viewer};
 
 /// All tests, or with a filter those of the crates whose name contains it.
 pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
@@ -20,7 +20,7 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCo
 
 /// One story, or `all`.
 pub(crate) fn story(workspace: &Workspace, name: &str) -> Result<ExitCode> {
-    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS, needs::lab()].concat())?;
     viewer::build(workspace)?;
     let tally = run_stories(workspace, name)?;
     Ok(conclude(tally))
@@ -34,7 +34,9 @@ pub(crate) fn conclude(tally: Tally) -> ExitCode {
 
 /// What [`test()`] does, without its last line.
 pub(crate) fn run_all(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
-    needs::provide(&[needs::BUILD, needs::NODE, needs::AUTHORITY, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(
+        &[needs::BUILD, needs::NODE, needs::AUTHORITY, needs::SCREEN, needs::BROWSERS, needs::lab()].concat(),
+    )?;
     viewer::build(workspace)?;
     let mut tally = Tally::default();
     let everything = ["test", "--workspace", "--exclude", "nearhand-e2e"];
@@ -111,6 +113,7 @@ pub(crate) fn runner(workspace: &Workspace) -> Result<Command> {
         .env("NEARHAND_SERVER_BIN", server)
         .env("NEARHAND_HOST_BIN", host)
         .env("NEARHAND_VIEWER_DIR", workspace.viewer())
+        .env("NEARHAND_STATIC_VIEWER", elsewhere::build(workspace, None)?)
         .env("NEARHAND_SHOTS", shots);
     match setup::provide_geckodriver(workspace) {
         Ok(program) => command.env("NEARHAND_GECKODRIVER", program),
