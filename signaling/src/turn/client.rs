@@ -553,7 +553,7 @@ impl<H: House> Allocation<H> {
     }
 
     fn bind(&mut self, wishes: &Wishes, now: Instant, house: &H) -> Result<(), u16> {
-        let (Some(number @ 0x4000..=0x4fff), [peer]) = (wishes.channel, wishes.peers.as_slice()) else {
+        let (Some(number @ 0x4000..=0x7ffe), [peer]) = (wishes.channel, wishes.peers.as_slice()) else {
             return Err(ErrorCode::BAD_REQUEST);
         };
         let peer = *peer;

@@ -106,7 +106,10 @@ impl Batch {
         buffers.flat_map(|(meta, buffer)| {
             let from = super::canonical(meta.addr);
             let bytes = &buffer[..meta.len.min(BUFFER)];
-            bytes.chunks(meta.stride.max(1)).map(move |datagram| (from, meta.dst_ip, datagram))
+            // An empty datagram is one too.
+            let empty = bytes.is_empty().then_some(bytes);
+            let datagrams = empty.into_iter().chain(bytes.chunks(meta.stride.max(1)));
+            datagrams.map(move |datagram| (from, meta.dst_ip, datagram))
         })
     }
 }

@@ -55,9 +55,10 @@ pub(super) fn next(bytes: &[u8]) -> Next {
     }
 }
 
-/// Whether a message that begins with this byte is ChannelData; else it is STUN or nothing (RFC 8656, 12).
+/// Whether a message that begins with this byte is ChannelData; else it is STUN or nothing. RFC 8656 leaves 0x50 and up to
+/// others that may share a port; nobody does here, and clients of RFC 5766 (coturn's too) use all of it.
 pub(super) const fn is_channel(first: u8) -> bool {
-    matches!(first, 0x40..=0x4f)
+    matches!(first, 0x40..=0x7f)
 }
 
 /// The channel and the payload of ChannelData; `None` if it is shorter than it says (RFC 8656, 12.6).
@@ -150,7 +151,7 @@ mod tests {
             &[0x16, 3, 1, 0, 200, 1, 0, 0, 0],
             &[0x80],
             &[0xff; 20],
-            &[0x50, 0, 0, 0],
+            &[0xc0, 0, 0, 0],
             &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x43],
             &[0, 1, 0, 0, 0],
         ] {

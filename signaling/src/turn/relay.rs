@@ -217,11 +217,10 @@ pub(super) struct Flow {
 /// What a client has from its allocation on.
 struct Seated {
     session: Arc<Session>,
-    /// As they were made.
-    relayed: Vec<(SocketAddr, Arc<Port>)>,
+    /// Its addresses, as the world sees them.
+    relayed: Vec<SocketAddr>,
     /// The allocation is over.
     ended: CancellationToken,
-    _counted: Counted,
 }
 
 impl Flow {
@@ -313,23 +312,19 @@ impl Flow {
             (None, Some(allocation)) => {
                 let session = Arc::clone(&allocation.guest().session);
                 let relayed = allocation.relayed().iter();
-                let relayed: Vec<_> =
-                    relayed.map(|relayed| (relayed.address, Arc::clone(&relayed.lease.port))).collect();
+                let (relayed, ports): (Vec<_>, Vec<_>) =
+                    relayed.map(|relayed| (relayed.address, Arc::clone(&relayed.lease.port))).unzip();
                 drop(client);
-                for (address, _) in &relayed {
+                for address in &relayed {
                     let inlet: std::sync::Weak<Self> = Arc::downgrade(self);
                     session.add(*address, inlet);
                 }
                 let transport = if datagram { metrics::Transport::Udp } else { metrics::Transport::Stream };
-                let seated = Seated {
-                    ended: session.over.child_token(),
-                    session,
-                    relayed,
-                    _counted: self.relay.metrics.allocation(transport),
-                };
+                let seated = Seated { ended: session.over.child_token(), session, relayed };
                 let first = self.seated.set(seated).is_ok();
                 if first {
-                    self.relay.spawn(Attendance(Arc::clone(self)).run());
+                    let counted = self.relay.metrics.allocation(transport);
+                    self.relay.spawn(Attendance { flow: Arc::clone(self), ports, _counted: counted }.run());
                 }
                 first
             }
@@ -340,19 +335,26 @@ impl Flow {
     /// Sends what the client has for a peer.
     fn forward(&self, peer: SocketAddr, payload: &[u8], now: Instant, departures: &mut Departures) {
         let Some(seated) = self.seated.get() else { return };
-        let facing = seated.relayed.iter().find(|(address, _)| address.is_ipv4() == peer.is_ipv4());
-        let Some((address, port)) = facing else { return };
+        let facing = seated.relayed.iter().find(|address| address.is_ipv4() == peer.is_ipv4());
+        let Some(address) = facing else { return };
         if !seated.session.admits(payload.len(), now) {
             self.relay.metrics.dropped(Loss::Bandwidth, 1);
-        } else if let Some(inlet) = seated.session.inlet(peer) {
+        } else if let Some(inlet) = seated.session.inlet(peer).filter(|_| peer != *address) {
             inlet.deliver(*address, payload, now, departures);
         } else if self.relay.announced.contains(&peer.ip()) && !self.relay.opened(peer.ip()) {
             // A relayed address that was the session's when it was permitted and is not any more, or another port there.
             self.relay.metrics.dropped(Loss::Peer, 1);
-        } else {
+        } else if let Some(port) = self.port(*address) {
             self.relay.metrics.relayed(Direction::ToPeer, payload.len());
-            departures.push_datagram(port, peer, None, [payload, &[]]);
+            departures.push_datagram(&port, peer, None, [payload, &[]]);
         }
+    }
+
+    /// The socket behind one of its addresses.
+    fn port(&self, address: SocketAddr) -> Option<Arc<Port>> {
+        let client = self.lock();
+        let relayed = client.allocation()?.relayed().iter().find(|relayed| relayed.address == address)?;
+        Some(Arc::clone(&relayed.lease.port))
     }
 
     /// Passes on what a peer sent, if it may; false if it may not.
@@ -385,15 +387,18 @@ impl Inlet for Flow {
 }
 
 /// The task of one allocation: receives for it, and takes it down when its time is over.
-struct Attendance(Arc<Flow>);
+struct Attendance {
+    flow: Arc<Flow>,
+    ports: Vec<Arc<Port>>,
+    _counted: Counted,
+}
 
 impl Attendance {
     async fn run(self) {
-        let flow = &self.0;
+        let flow = &self.flow;
         let Some(seated) = flow.seated.get() else { return };
         loop {
             let Some(until) = flow.lock().allocation().map(super::client::Allocation::until) else { return };
-            let ports = &seated.relayed;
             tokio::select! {
                 () = seated.ended.cancelled() => return,
                 () = flow.relay.stop.cancelled() => return,
@@ -402,7 +407,7 @@ impl Attendance {
                         return;
                     }
                 }
-                port = readable(ports) => flow.receive(port),
+                port = readable(&self.ports) => flow.receive(port),
             }
         }
     }
@@ -411,20 +416,20 @@ impl Attendance {
 impl Drop for Attendance {
     /// Also when the task panicked: nothing may be left of an allocation that nobody attends.
     fn drop(&mut self) {
-        let Some(seated) = self.0.seated.get() else { return };
-        for (address, _) in &seated.relayed {
+        let Some(seated) = self.flow.seated.get() else { return };
+        for address in &seated.relayed {
             seated.session.remove(*address);
         }
-        self.0.lock().end();
+        self.flow.lock().end();
         seated.ended.cancel();
     }
 }
 
 /// One of the ports that has something, or may have.
-async fn readable(ports: &[(SocketAddr, Arc<Port>)]) -> &Arc<Port> {
+async fn readable(ports: &[Arc<Port>]) -> &Arc<Port> {
     let readable = async |at: usize| match ports.get(at) {
         // An error is found again by receiving.
-        Some((_, port)) => {
+        Some(port) => {
             let _or_failed = port.readable().await;
             port
         }

@@ -30,7 +30,7 @@ async fn two_ends_meet_by_a_code() {
         panic!()
     };
     assert_eq!((technician.name.as_str(), technician.organisation.as_str()), ("Ada", "Example"));
-    assert_eq!(ice_servers, []);
+    assert!(!ice_servers.is_empty(), "the relay's, which has tests of its own");
     let ServerToViewer::HostArrived { host: info } = viewer.receive().await else { panic!() };
     assert!(info.headless);
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod turn;
+
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -40,9 +42,26 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("nothing happened in time")
 }
 
+/// Tries again until there is something.
+pub(crate) async fn eventually<T>(what: impl AsyncFn() -> Option<T>) -> T {
+    soon(async {
+        loop {
+            if let Some(found) = what().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 /// A server of this process on a port of its own.
 pub(crate) struct TestServer {
     client: Client,
+    /// Where its relay listens.
+    pub(crate) relay: Option<SocketAddr>,
+    /// Where its metrics are read.
+    pub(crate) metrics: Option<SocketAddr>,
     shutdown: Shutdown,
     running: JoinHandle<()>,
 }
@@ -72,7 +91,14 @@ impl TestServer {
         let options = Options::parse_from(fixed.iter().chain(listen).chain(arguments));
         let server = Server::new(Config::from_options(options).expect("the options of a test")).await?;
         let (address, shutdown) = (server.local_addr(), server.shutdown());
-        Ok(Self { client: Client::new(address), shutdown, running: tokio::spawn(server.run()) })
+        let (relay, metrics) = (server.relay_addr(), server.metrics_addr());
+        Ok(Self {
+            client: Client::new(address),
+            relay,
+            metrics,
+            shutdown,
+            running: tokio::spawn(server.run()),
+        })
     }
 
     pub(crate) async fn with_state(folder: &Path) -> Self {
