@@ -1,8 +1,10 @@
 // The technician's desk: makes sessions, shows them live, leads into them.
-// The last three digits of a code are drawn here and kept in this tab's sessionStorage; no request carries them.
+// The last three digits of a code are drawn here and kept in this tab's sessionStorage; no request carries them. Where
+// another origin serves the session tab, that tab draws them: nothing that this server serves ever knows them.
 import { NAMEPLATE_DIGITS, drawSecret, grouped } from "./code.js";
 import { ago, countdown } from "./duration.js";
 import { copyOnClick, element, setIcon, toast } from "./element.js";
+import { addressElsewhere } from "./next.js";
 
 const byId = (id) => document.getElementById(id);
 const list = byId("sessions");
@@ -13,6 +15,8 @@ const cards = new Map();
 /** Sessions that are being made: the list waits for them, or a new card would stand there without its secret. */
 let making = 0;
 let postponed = null;
+/** The origin that serves the session tab; `null`: this one. */
+let viewer = null;
 
 // Secrets -----------------------------------------------------------------------------------------------------------
 
@@ -22,6 +26,9 @@ function secretOf(session) {
   const kept = sessionStorage.getItem(secretKey(session));
   return kept !== null && /^\d{3}$/.test(kept) ? kept : null;
 }
+
+// The tab that is opened first draws the digits; which one that is, this tab remembers.
+const undrawnKey = (session) => `nearhand.undrawn.${session}`;
 
 // The server -----------------------------------------------------------------------------------------------------------
 
@@ -63,7 +70,9 @@ newSession.addEventListener("click", async () => {
   let made = null;
   try {
     made = await (await request("/api/sessions", { method: "POST" })).json();
-    sessionStorage.setItem(secretKey(made.session), drawSecret());
+    viewer = made.viewer;
+    if (viewer === null) sessionStorage.setItem(secretKey(made.session), drawSecret());
+    else sessionStorage.setItem(undrawnKey(made.session), "1");
     showFailure("");
   } catch (error) {
     showFailure(error instanceof Refusal ? error.message : "The session couldn’t be made. Try again.");
@@ -83,7 +92,8 @@ function welcome(made) {
   const card = cards.get(made.session);
   card.root.focus({ preventScroll: true });
   card.root.scrollIntoView({ block: "nearest" });
-  say(`New session. The code is ${spoken(made.nameplate + secretOf(made.session))}.`);
+  const secret = secretOf(made.session);
+  say(secret === null ? "New session. Open it to see its code." : `New session. The code is ${spoken(made.nameplate + secret)}.`);
 }
 
 /** Digits one by one, with a pause after each three, for a screen reader. */
@@ -115,6 +125,11 @@ class Card {
     copyOnClick(this.part("copy-code"), () => grouped(this.digits()), "Code");
     copyOnClick(this.part("copy-link"), () => `${location.origin}/#${this.digits()}`, "Link");
     this.part("end").addEventListener("click", () => this.end());
+    this.part("open").addEventListener("click", (event) => {
+      if (viewer === null) return;
+      event.preventDefault();
+      this.openElsewhere();
+    });
   }
 
   part(name) {
@@ -141,7 +156,7 @@ class Card {
 
     const secret = secretOf(session.session);
     this.part("open").href = `/session/${session.session}${secret === null ? "" : `#${secret}`}`;
-    this.part("open").classList.toggle("primary", host !== null || secret !== null);
+    this.part("open").classList.toggle("primary", host !== null || secret !== null || viewer !== null);
     this.tick();
   }
 
@@ -156,9 +171,11 @@ class Card {
       code.replaceChildren(...groups);
       code.setAttribute("aria-label", secret === null ? `Code ${spoken(nameplate)}, the last three digits are not known here` : `Code ${spoken(nameplate + secret)}`);
     }
-    const tell = secret === null
-      ? ["Only the tab that made this session knows the last three digits. Use that tab, or make a new session."]
-      : ["Say: ", element("q", {}, "Go to ", element("strong", {}, location.host), ", and type this code.")];
+    const undrawn = sessionStorage.getItem(undrawnKey(session)) !== null;
+    let tell = ["Say: ", element("q", {}, "Go to ", element("strong", {}, location.host), ", and type this code.")];
+    if (undrawn) tell = ["Open the session: its tab makes the last three digits and shows them, so that this server never has them."];
+    else if (secret === null && viewer !== null) tell = ["The session’s tab shows the last three digits."];
+    else if (secret === null) tell = ["Only the tab that made this session knows the last three digits. Use that tab, or make a new session."];
     this.part("tell").replaceChildren(...tell);
   }
 
@@ -197,6 +214,29 @@ class Card {
     setText(this.part("validity-text"), expired ? "Nobody used this code in time. Make a new session." : `Valid for ${countdown(left)}`);
     const shareable = !expired && secretOf(this.session.session) !== null;
     for (const button of [this.part("copy-code"), this.part("copy-link")]) button.hidden = !shareable;
+  }
+
+  /** Opens the session's tab at the other origin, with a ticket in the place of the cookie that it doesn't get. */
+  async openElsewhere() {
+    const { session } = this.session;
+    // Now, at the click: once the ticket is there, browsers let no page open a tab any more.
+    const tab = window.open("", "_blank");
+    if (tab === null) {
+      showFailure("Your browser didn’t let this page open a tab. Allow pop-ups for it, then try again.");
+      return;
+    }
+    try {
+      const { ticket } = await (await request(`/api/sessions/${session}/tickets`, { method: "POST" })).json();
+      const isNew = sessionStorage.getItem(undrawnKey(session)) !== null;
+      sessionStorage.removeItem(undrawnKey(session));
+      tab.opener = null;
+      tab.location.replace(addressElsewhere(viewer, { session, server: location.origin, ticket, isNew }));
+      showFailure("");
+      this.update(this.session);
+    } catch (error) {
+      tab.close();
+      showFailure(error instanceof Refusal ? error.message : "The session couldn’t be opened. Try again.");
+    }
   }
 
   async end() {
@@ -265,6 +305,7 @@ function forget(session) {
   cards.get(session)?.root.remove();
   cards.delete(session);
   sessionStorage.removeItem(secretKey(session));
+  sessionStorage.removeItem(undrawnKey(session));
 }
 
 /** Newest first. Only cards at a wrong place are moved: moving one takes its focus away. */
@@ -288,6 +329,7 @@ for (const each of document.querySelectorAll(".this-host")) each.textContent = l
 // News from the server -----------------------------------------------------------------------------------------------------
 
 function receive(answer) {
+  viewer = answer.viewer;
   showTechnician(answer.technician);
   showSessions(answer.sessions);
 }

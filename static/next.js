@@ -1,4 +1,5 @@
-// Where a visitor goes after signing in: the page they came from, on this site and nowhere else.
+// Where a visitor goes next: after signing in to the page they came from, on this site and nowhere else; from the desk into a
+// session, whose tab another origin may serve.
 
 /**
  * Splits a wanted address into what the server may know (`path`) and the fragment that stays in the browser (`hash`:
@@ -15,4 +16,12 @@ export function safeNext(wanted, origin) {
   }
   if (address.origin !== origin || /^\/sign-(in|out)\b/.test(address.pathname)) return nowhere;
   return { path: address.pathname + address.search, hash: address.hash };
+}
+
+/**
+ * The session's tab at another origin. All of it stands in the fragment, which browsers send to nobody: what the tab needs
+ * to find the server and to come in, once, and whether it is the one to draw the last three digits.
+ */
+export function addressElsewhere(viewer, { session, server, ticket, isNew }) {
+  return `${viewer}/#session=${session}&server=${server}&ticket=${ticket}${isNew ? "&new" : ""}`;
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import * as code from "../code.js";
 import * as download from "../download.js";
 import * as duration from "../duration.js";
-import { safeNext } from "../next.js";
+import { addressElsewhere, safeNext } from "../next.js";
 
 test("a code is read as people write it", () => {
   for (const text of ["482913705", "482 913 705", " 482-913-705\n", "482.913.705", "482\u00a0913\u202f705", "\u200e482–913–705\u200b"]) {
@@ -121,4 +121,13 @@ test("signing in leads to a page of this site only, and the fragment is kept apa
   for (const wanted of ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "desk", "", null, undefined, "/sign-in", "/\t/evil.example"]) {
     assert.deepEqual(safeNext(wanted, origin), { path: "/desk", hash: "" }, String(wanted));
   }
+});
+
+test("a session's tab elsewhere is told everything in the fragment", () => {
+  const parts = { session: "6ba7", server: "https://help.example.com", ticket: "0a1b" };
+  const first = addressElsewhere("https://viewer.example", { ...parts, isNew: true });
+  assert.equal(first, "https://viewer.example/#session=6ba7&server=https://help.example.com&ticket=0a1b&new");
+  const again = new URL(addressElsewhere("https://viewer.example", { ...parts, isNew: false }));
+  assert.equal(again.pathname + again.search, "/");
+  assert.ok(!again.hash.includes("new"));
 });

@@ -42,11 +42,14 @@ pub(crate) enum Command {
         filter: Option<String>,
     },
 
-    /// Run one story in a real browser with the real server and host
+    /// Run a group of stories in a real browser with the real server and host
     ///
-    /// Screenshots are written to target/screenshots/. The last line is `N passed, N failed`.
+    /// Screenshots are written to target/screenshots/. The last line is `N passed, N failed`. The group reach plays in
+    /// network namespaces and needs root; elsewhere its stories are skipped, and say why.
+    #[command(after_long_help = "Environment:\n  \
+        NEARHAND_BLESS=1  write what the group reach found into the README's table, instead of comparing it")]
     Story {
-        /// The story's name, such as main-job, or `all`
+        /// The group's name: harness, main-job, reach, or `all`
         name: String,
     },
 
@@ -69,7 +72,14 @@ pub(crate) enum Command {
     Ci,
 
     /// Build the programs as they are shipped, with SHA-256 sums, into target/dist/
-    Dist,
+    ///
+    /// Beside them the session tab as static files for another origin than the server's, as a folder and as an archive.
+    /// The SHA-256 over all of these files is printed.
+    Dist {
+        /// Let the static session tab connect to this server only, instead of any that is reached by TLS
+        #[arg(long, value_name = "ORIGIN")]
+        viewer_server: Option<String>,
+    },
 
     /// Run the fuzz targets of protocol/fuzz with the nightly compiler
     Fuzz {

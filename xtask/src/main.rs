@@ -5,6 +5,7 @@ mod benchmark;
 mod ci;
 mod demo;
 mod dist;
+mod elsewhere;
 mod fuzz;
 mod licences;
 mod needs;
@@ -52,7 +53,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench { json } => benchmark::run(&workspace, json.as_deref()).map(done),
         Command::Demo(options) => demo::run(&workspace, &options).map(done),
         Command::Ci => ci::run(&workspace),
-        Command::Dist => dist::run(&workspace).map(done),
+        Command::Dist { viewer_server } => dist::run(&workspace, viewer_server.as_deref()).map(done),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, seconds, target.as_deref()).map(done),
         Command::Licences => licences::run(&workspace).map(done),
     }

@@ -14,8 +14,8 @@ use crate::workspace::{Workspace, executable};
 /// The package of npm that brings wasm-opt. Debian's 108 writes modules that browsers refuse.
 const BINARYEN: &str = "132.0.0";
 
-const SCRIPT: &str = "nearhand_viewer.js";
-const MODULE: &str = "nearhand_viewer_bg.wasm";
+pub(crate) const SCRIPT: &str = "nearhand_viewer.js";
+pub(crate) const MODULE: &str = "nearhand_viewer_bg.wasm";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     build(workspace)?;

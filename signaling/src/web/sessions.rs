@@ -25,6 +25,8 @@ pub(super) struct Created {
     session: String,
     nameplate: Nameplate,
     code_valid_s: u64,
+    /// The origin that serves the session tab; `None`: this server.
+    viewer: Option<String>,
 }
 
 /// All of a technician's sessions.
@@ -94,6 +96,7 @@ pub(super) async fn create(
         session: handle.session().to_string(),
         nameplate: handle.nameplate(),
         code_valid_s: app.code_lifetime_s,
+        viewer: app.origins.viewer().map(str::to_owned),
     };
     Ok((StatusCode::CREATED, Json(created)))
 }

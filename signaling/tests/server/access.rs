@@ -14,6 +14,7 @@ fn protected(session: SessionId) -> Vec<(&'static str, String)> {
         ("POST", "/api/sessions".into()),
         ("GET", "/api/sessions/events".into()),
         ("DELETE", format!("/api/sessions/{session}")),
+        ("POST", format!("/api/sessions/{session}/tickets")),
     ]
 }
 
@@ -156,6 +157,7 @@ async fn a_cookie_works_from_own_pages_only() {
     for (method, path) in [
         ("POST", "/api/sessions"),
         ("DELETE", "/api/sessions/x"),
+        ("POST", "/api/sessions/x/tickets"),
         ("POST", "/sign-out"),
         ("POST", "/sign-in"),
     ] {

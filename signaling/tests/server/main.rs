@@ -6,6 +6,7 @@ mod support;
 mod access;
 mod desk;
 mod misbehaviour;
+mod origin;
 mod pages;
 mod pairing;
 mod restart;
