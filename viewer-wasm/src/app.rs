@@ -207,6 +207,9 @@ impl App {
         if narrow.is_some_and(|width| width < NARROW) {
             Toolbar::show_panel(false);
         }
+        let relay = if app.ways.relay_only { "only" } else { "any" };
+        let body = dom::body()?;
+        dom::set_attribute(&body, "data-relay", relay);
         app.render();
         Ok(app)
     }

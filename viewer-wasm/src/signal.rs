@@ -19,6 +19,9 @@ const MOST_BUFFERED: u32 = 1024 * 1024;
 /// Under which name a tab of another origin remembers its session.
 const LAST: &str = "nearhand.session";
 
+/// For the connection and for the answer to the hello, in milliseconds. A browser itself waits for minutes.
+const PATIENCE_MS: i32 = 10_000;
+
 /// Something happened to one of the sockets; older ones are recognised by their number.
 pub(crate) struct Wire(u32, What);
 
@@ -26,6 +29,7 @@ enum What {
     Opened,
     Text(String),
     Closed(u16),
+    Slow,
     Retry,
 }
 
@@ -117,6 +121,7 @@ pub(crate) struct Server {
     resuming: bool,
     back_off: BackOff,
     retry: Option<Timer>,
+    patience: Option<Timer>,
     closed: bool,
 }
 
@@ -134,6 +139,7 @@ impl Server {
             resuming: false,
             back_off: BackOff::new(),
             retry: None,
+            patience: None,
             closed: false,
         };
         server.dial();
@@ -155,6 +161,7 @@ impl Server {
                 Some(reason) => self.refused(reason),
                 None => self.lost(),
             },
+            What::Slow => self.lost(),
             What::Retry => {
                 self.dial();
                 Vec::new()
@@ -191,13 +198,17 @@ impl Server {
         self.closed = true;
         self.socket = None;
         self.retry = None;
+        self.patience = None;
     }
 
     fn dial(&mut self) {
         self.number += 1;
         self.retry = None;
+        let (sink, number) = (self.sink.clone(), self.number);
+        self.patience = listen::after(PATIENCE_MS, move || sink(Wire(number, What::Slow)));
         self.socket = self.open();
         if self.socket.is_none() {
+            self.patience = None;
             self.wait();
         }
     }
@@ -264,6 +275,7 @@ impl Server {
             Ok(ServerToViewer::End { reason }) => self.refused(reason),
             Ok(message) => {
                 if let ServerToViewer::Welcome { resume, .. } = &message {
+                    self.patience = None;
                     self.back_off.reset();
                     self.memory.set("resume", resume.expose());
                 }
@@ -291,6 +303,7 @@ impl Server {
     fn lost(&mut self) -> Vec<Report> {
         self.number += 1;
         self.socket = None;
+        self.patience = None;
         self.wait();
         vec![Report::Lost]
     }

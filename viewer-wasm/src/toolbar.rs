@@ -191,6 +191,12 @@ impl Toolbar {
         dom::set_text(&self.machine, machine.as_deref().unwrap_or_default());
 
         let over = matches!(phase, Phase::Ended(_));
+        let stands = state.may_see() || state.keeps_last();
+        let last = stands && matches!(phase, Phase::Reconnecting | Phase::Interrupted);
+        dom::set_attribute(&self.body, "data-last", if last { "yes" } else { "no" });
+        if let Ok(server) = dom::by_id::<Element>("server-words") {
+            dom::set_text(&server, words::server_lost(picture));
+        }
         dom::show(&self.veil, !picture || self.lack.is_some());
         dom::show(&self.code_card, phase == Phase::Waiting);
         dom::show(&self.unlock, state.lacks_secret() && matches!(phase, Phase::Waiting | Phase::Locked));
@@ -221,7 +227,7 @@ impl Toolbar {
         self.end.set_disabled(over);
 
         show_by_id("notice-headless", state.is_headless() && !over);
-        show_by_id("notice-server", state.is_server_lost() && picture);
+        show_by_id("notice-server", state.is_server_lost() && (picture || last));
         show_by_id("notice-screen", state.is_screen_unavailable() && picture);
     }
 

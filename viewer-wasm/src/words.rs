@@ -205,14 +205,23 @@ pub const fn control_button(held: bool, asked: bool) -> &'static str {
     }
 }
 
+/// While the server can't be reached.
+pub const fn server_lost(connected: bool) -> &'static str {
+    if connected {
+        "The server can’t be reached just now. The session goes on; reconnecting in the background."
+    } else {
+        "Neither the customer nor the server can be reached just now. Both are tried again; check this computer’s network."
+    }
+}
+
 /// What is wrong with the last three digits, as they were typed.
 pub const BAD_SECRET: &str = "Type exactly three digits: the last group of the code.";
 
 /// How the bytes travel.
 pub const fn path(path: Path) -> (&'static str, &'static str) {
     match path {
-        Path::Direct => ("Direct", "from your computer to theirs"),
-        Path::Relayed => ("Relayed", "by way of a relay that can’t read it"),
+        Path::Direct => ("Direct connection", "from your computer to theirs"),
+        Path::Relayed => ("Over the relay", "which can’t read it"),
     }
 }
 
