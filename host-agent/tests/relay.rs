@@ -5,9 +5,12 @@ mod relay_server;
 
 use browser::{Browser, Seen};
 use bytes::Bytes;
-use nearhand_host::rtc::{Bind, Candidate, Event, Events, Path, Peer, PeerConfig, PeerState, Transport};
+use nearhand_host::rtc::{
+    Bind, Candidate, EncodedFrame, Event, Events, Path, Peer, PeerConfig, PeerState, Transport,
+};
 use nearhand_protocol::channel::Channel;
 use relay_server::Coturn;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
@@ -23,13 +26,14 @@ fn config(coturn: &Coturn, transports: &[&str]) -> PeerConfig {
 }
 
 /// Connects, and gives back the host's candidates too.
-async fn connected(config: &PeerConfig) -> (Peer, Events, Browser, Vec<Candidate>) {
+async fn connected(config: &PeerConfig) -> (Arc<Peer>, Events, Browser, Vec<Candidate>) {
     let (host, mut events) = Peer::new(config).await.expect("peer");
+    let host = Arc::new(host);
     let mut browser = Browser::new(true).await;
-    browser.negotiate(&host, false).await;
+    browser.negotiate(host.as_ref(), false).await;
     let (mut candidates, mut path, mut open) = (Vec::new(), None, false);
     browser
-        .carry_until(&host, &mut events, |event| {
+        .carry_until(host.as_ref(), &mut events, |event| {
             match event {
                 Ok(Event::LocalCandidate(candidate)) => candidates.push(candidate),
                 Ok(Event::State(PeerState::Connected(by))) => path = Some(by),
@@ -39,8 +43,8 @@ async fn connected(config: &PeerConfig) -> (Peer, Events, Browser, Vec<Candidate
             (path.is_some() && open).then_some(())
         })
         .await;
-    assert_eq!(path, Some(Path::Relayed));
-    assert_eq!(host.stats().path, Some(Path::Relayed));
+    assert_eq!(path, Some(if config.relay_only { Path::Relayed } else { Path::Host }));
+    assert_eq!(host.stats().path, path);
     (host, events, browser, candidates)
 }
 
@@ -92,6 +96,65 @@ async fn over_udp_tcp_and_tls_and_nobody_learns_an_address() {
             took[took.len() / 2],
             took[took.len() * 95 / 100]
         );
+        host.close().await;
+    }
+}
+
+/// A small picture every 10 ms, until it is dropped.
+struct Pictures(tokio::task::JoinHandle<()>);
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Pictures {
+    fn of(host: Arc<Peer>) -> Self {
+        Self(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                tick.tick().await;
+                let annex_b = Bytes::from([&[0, 0, 0, 1, 0x65][..], &[0xab; 400]].concat());
+                let frame = EncodedFrame { annex_b, captured: Instant::now(), keyframe: true };
+                let _ = host.send_frame(frame);
+            }
+        }))
+    }
+}
+
+/// Carries until pictures have come for `calm` without a gap of 100 ms, and gives the longest gap on the way.
+async fn longest_gap(host: &Peer, events: &mut Events, browser: &mut Browser, calm: Duration) -> Duration {
+    let (mut last, mut longest, mut since) = (Instant::now(), Duration::ZERO, None::<Instant>);
+    browser
+        .carry_until(host, events, |event| {
+            if let Err(Seen::Rtp(_)) = event {
+                let gap = last.elapsed();
+                longest = longest.max(gap);
+                last = Instant::now();
+                if gap > Duration::from_millis(100) {
+                    since = None;
+                }
+                return (since.get_or_insert(last).elapsed() > calm).then_some(());
+            }
+            None
+        })
+        .await;
+    longest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_while_relayed_and_while_direct() {
+    let Some(coturn) = Coturn::start() else { return };
+    for (relay_only, transport) in [(false, "udp"), (true, "udp"), (true, "tcp"), (true, "tls")] {
+        let config = PeerConfig { relay_only, ..config(&coturn, &[transport]) };
+        let (host, mut events, mut browser, _) = connected(&config).await;
+        let _pictures = Pictures::of(host.clone());
+        let calm = longest_gap(&host, &mut events, &mut browser, Duration::from_secs(1)).await;
+        browser.negotiate(host.as_ref(), true).await;
+        let gap = longest_gap(&host, &mut events, &mut browser, Duration::from_secs(2)).await;
+        println!("{transport}, relay only {relay_only}: longest gap {calm:?}, at a restart {gap:?}");
+        assert!(gap < Duration::from_secs(3), "{gap:?}");
         host.close().await;
     }
 }

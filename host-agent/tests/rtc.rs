@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use webrtc::data_channel::DataChannelEvent;
+use webrtc::peer_connection::RTCConfigurationBuilder;
 
 fn config() -> PeerConfig {
     PeerConfig {
@@ -232,6 +233,44 @@ async fn an_ice_restart_keeps_channels_and_video() {
     host.send_frame(frame(true, 1000, Instant::now())).expect("frame");
     browser.carry_until(&host, &mut events, |event| matches!(event, Err(Seen::Rtp(_))).then_some(())).await;
     assert_eq!(host.remote_fingerprint(), before);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_socket_serves_every_interface_and_a_restart() {
+    let (host, mut events) = Peer::new(&PeerConfig::default()).await.expect("peer");
+    let configuration = RTCConfigurationBuilder::new().build();
+    let mut browser = Browser::with(true, configuration, &["0.0.0.0:0", "[::]:0", "127.0.0.1:0"]).await;
+    let (_, answer) = browser.negotiate(&host, false).await;
+    assert!(!answer.contains("typ host"), "nothing is gathered before");
+    let (mut told, mut state, mut open) = (HashSet::new(), None, false);
+    browser
+        .carry_until(&host, &mut events, |event| {
+            match event {
+                Ok(Event::LocalCandidate(candidate)) => {
+                    told.extend(candidate.candidate.split(' ').nth(5).map(str::to_owned));
+                }
+                Ok(Event::State(new)) => state = Some(new),
+                Ok(Event::ChannelOpen(Channel::Control)) => open = true,
+                _ => {}
+            }
+            (open && state == Some(PeerState::Connected(Path::Host)) && !told.is_empty()).then_some(())
+        })
+        .await;
+    assert!(told.len() <= 2, "one port for each family: {told:?}");
+    let (_, answer) = browser.negotiate(&host, true).await;
+    let again: HashSet<String> = answer
+        .lines()
+        .filter(|line| line.starts_with("a=candidate:"))
+        .filter_map(|line| line.split(' ').nth(5).map(str::to_owned))
+        .collect();
+    assert!(!again.is_empty() && again.is_subset(&told), "the same sockets: {again:?} of {told:?}");
+    host.send(Channel::Control, Bytes::from_static(b"after")).expect("sent");
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Err(Seen::Message(Channel::Control, _))).then_some(())
+        })
+        .await;
     host.close().await;
 }
 

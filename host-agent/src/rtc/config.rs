@@ -3,7 +3,7 @@
 use super::interfaces::{self, Interfaces};
 use crate::dial::Dialer;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One STUN or TURN server, in the words of the WebRTC specification.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl fmt::Debug for IceServer {
 /// Which local addresses are offered to the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// Every interface that is up, IPv4 and IPv6 without link-local ones, and 127.0.0.1 if `loopback`: a browser on
-    /// the same machine (demo, tests) may have no other address.
+    /// Every interface that is up, at any moment, IPv4 and IPv6 without link-local ones, and 127.0.0.1 if `loopback`:
+    /// a browser on the same machine (demo, tests) may have no other address.
     Interfaces {
         /// Whether 127.0.0.1 is offered too.
         loopback: bool,
@@ -68,38 +68,34 @@ impl Default for PeerConfig {
 }
 
 impl PeerConfig {
-    /// The addresses to bind.
+    /// What the stack binds.
     pub(super) fn socket_addrs(&self) -> Vec<SocketAddr> {
-        if self.relay_only {
+        let loopback = |ip: IpAddr| SocketAddr::new(ip, 0);
+        match &self.bind {
             // The stack wants a socket. Through this one nobody is reached, and nobody is told of it.
-            return vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+            _ if self.relay_only => vec![loopback(Ipv4Addr::LOCALHOST.into())],
+            Bind::Addresses(addresses) => addresses.clone(),
+            Bind::Interfaces { .. } => {
+                vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())]
+            }
         }
-        self.bind.socket_addrs()
+    }
+
+    /// Whether what the stack binds are anchors.
+    pub(super) fn is_anchored(&self) -> bool {
+        !self.relay_only && matches!(self.bind, Bind::Interfaces { .. })
     }
 }
 
 impl Bind {
-    /// The addresses to bind. Wildcards stay wildcards: the crate expands them at every bind, so that an ICE restart
-    /// sees the interfaces of that moment.
-    pub(super) fn socket_addrs(&self) -> Vec<SocketAddr> {
-        match self {
-            Self::Addresses(addresses) => addresses.clone(),
-            Self::Interfaces { loopback } => {
-                let local = interfaces::read();
-                let mut addresses = Vec::new();
-                // A wildcard of a family without any interface would be bound as it stands and offer `0.0.0.0`.
-                if local.iter().any(IpAddr::is_ipv4) {
-                    addresses.push(SocketAddr::from(([0, 0, 0, 0], 0)));
-                }
-                if local.iter().any(IpAddr::is_ipv6) {
-                    addresses.push(SocketAddr::from(([0u16; 8], 0)));
-                }
-                if *loopback || addresses.is_empty() {
-                    addresses.push(SocketAddr::from(([127, 0, 0, 1], 0)));
-                }
-                addresses
-            }
+    /// The addresses that the browser is told of in place of an anchor, the best one first.
+    pub(super) fn offered(&self) -> Vec<IpAddr> {
+        let Self::Interfaces { loopback } = self else { return Vec::new() };
+        let mut offered: Vec<IpAddr> = interfaces::read().into_iter().collect();
+        if *loopback {
+            offered.push(Ipv4Addr::LOCALHOST.into());
         }
+        offered
     }
 }
 
@@ -108,10 +104,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_always_there_when_wanted() {
-        let addresses = Bind::Interfaces { loopback: true }.socket_addrs();
-        assert!(addresses.contains(&SocketAddr::from(([127, 0, 0, 1], 0))));
-        assert!(!Bind::Interfaces { loopback: false }.socket_addrs().is_empty());
+    fn loopback_is_offered_where_wanted() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(Bind::Interfaces { loopback: true }.offered().last(), Some(&loopback));
+        assert!(!Bind::Interfaces { loopback: false }.offered().contains(&loopback));
+    }
+
+    #[test]
+    fn a_relay_alone_needs_no_socket_that_somebody_could_reach() {
+        let config = PeerConfig { relay_only: true, ..PeerConfig::default() };
+        assert!(
+            config.socket_addrs().iter().all(|address| address.ip().is_loopback()) && !config.is_anchored()
+        );
+        assert!(PeerConfig::default().is_anchored());
     }
 
     #[test]

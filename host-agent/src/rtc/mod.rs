@@ -6,6 +6,7 @@
 //! The browser offers, always. Waiting happens in one place only, [`Events::next`]; sending never waits, it refuses
 //! ([`SendError::Full`], [`FrameError::Busy`]), so that whoever produces decides what to leave out.
 
+mod anchor;
 mod candidate;
 mod channels;
 mod codec;

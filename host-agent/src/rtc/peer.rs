@@ -1,6 +1,7 @@
 //! A connection to a real browser.
 
-use super::candidate::{self, Remote};
+use super::anchor::Anchors;
+use super::candidate::{self, Remote, Teller};
 use super::channels::{Channels, SCTP_LIMIT};
 use super::estimate::Estimator;
 use super::event::{Candidate, EventSender, Events};
@@ -47,6 +48,7 @@ pub struct Peer {
     video: Arc<Video>,
     shared: Arc<Shared>,
     relays: Arc<Relays>,
+    teller: Arc<Teller>,
     relay_only: bool,
     /// One negotiation at a time.
     negotiation: Mutex<Negotiation>,
@@ -93,11 +95,14 @@ impl Peer {
             // browser finds us by our candidates instead, and becomes a peer-reflexive one.
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-            // A restart is how a changed network is survived: gather anew from the interfaces of that moment.
-            .with_discard_local_candidates_during_ice_restart(true)
+            // Sockets and allocations survive a restart: a relay that is asked for a second allocation on the same
+            // way refuses it for a while (437), and what stands needs no time to be made.
+            .with_discard_local_candidates_during_ice_restart(false)
             .build();
 
         let relays = Relays::new(config.dialer.clone());
+        let anchors = Arc::new(Anchors::default());
+        let teller = Arc::new(Teller { anchors: anchors.clone(), bind: config.bind.clone() });
         let configuration = configuration(relays.assign(&config.ice_servers), config.relay_only);
 
         let builder = PeerConnectionBuilder::new()
@@ -106,7 +111,7 @@ impl Peer {
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(handler)
-            .with_runtime(RelayRuntime::new(relays.clone()))
+            .with_runtime(RelayRuntime::new(relays.clone(), config.is_anchored().then(|| anchors.clone())))
             .with_udp_addrs(config.socket_addrs())
             .with_data_channel_send_buffer_limit(SCTP_LIMIT);
         // The future holds the whole stack by value, 20 kB: not on our stack.
@@ -126,7 +131,7 @@ impl Peer {
             remote_fingerprint: remote_fingerprint.clone(),
             relays: relays.clone(),
             interfaces: config.interfaces.clone(),
-            relay_only: config.relay_only,
+            teller: teller.clone(),
             tasks,
         };
         let (stop, stopped) = watch::channel(false);
@@ -137,6 +142,7 @@ impl Peer {
             video,
             shared,
             relays,
+            teller,
             relay_only: config.relay_only,
             negotiation: Mutex::new(Negotiation { video: None, ice_servers: config.ice_servers.clone() }),
             local_fingerprint: OnceLock::new(),
@@ -172,7 +178,7 @@ impl Peer {
         if let Some((track, sender)) = &negotiation.video {
             self.video.negotiated(track, sender.as_ref()).await;
         }
-        Ok(candidate::in_answer(&answer.sdp, self.relay_only))
+        Ok(self.teller.answer(&answer.sdp))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the stack stands on: tokio, with relays put under its sockets and a remedy for its late wake-ups.
 
+use super::anchor::{Anchors, WaysIn};
 use super::relay::{self, Inbox, Relays, Route};
 use std::fmt;
 use std::future::Future;
@@ -24,13 +25,15 @@ const RESOLVE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct RelayRuntime {
     relays: Arc<Relays>,
+    /// `None`: sockets stay where the stack bound them.
+    anchors: Option<Arc<Anchors>>,
     /// How often the stack slept since something happened.
     slept: Arc<AtomicU8>,
 }
 
 impl RelayRuntime {
-    pub(super) fn new(relays: Arc<Relays>) -> Arc<Self> {
-        Arc::new(Self { relays, slept: Arc::default() })
+    pub(super) fn new(relays: Arc<Relays>, anchors: Option<Arc<Anchors>>) -> Arc<Self> {
+        Arc::new(Self { relays, anchors, slept: Arc::default() })
     }
 }
 
@@ -48,8 +51,16 @@ impl Runtime for RelayRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let local = socket.local_addr()?;
+        let (anchor, real) = match &self.anchors {
+            Some(anchors) => (Some(socket), anchors.spread(local)?),
+            None => (None, socket),
+        };
         Ok(Arc::new(Socket {
-            real: TokioRuntime.wrap_udp_socket(socket)?,
+            local,
+            ways_in: anchor.is_some().then(WaysIn::default),
+            _anchor: anchor,
+            real: TokioRuntime.wrap_udp_socket(real)?,
             inbox: Arc::default(),
             relays: self.relays.clone(),
         }))
@@ -129,7 +140,13 @@ impl Runtime for RelayRuntime {
 
 /// A UDP socket beside which the relays' packets come in.
 struct Socket {
+    /// What the stack knows it by.
+    local: SocketAddr,
+    /// Held so that nobody else gets that port.
+    _anchor: Option<UdpSocket>,
     real: Arc<dyn AsyncUdpSocket>,
+    /// Where `real` is bound to no address.
+    ways_in: Option<WaysIn>,
     inbox: Arc<Inbox>,
     relays: Arc<Relays>,
 }
@@ -140,15 +157,41 @@ impl fmt::Debug for Socket {
     }
 }
 
+impl Socket {
+    fn send_to_peer(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let peer = transmit.destination;
+        let Some(src_ip) = self.ways_in.as_ref().and_then(|ways_in| ways_in.of(peer)) else {
+            return self.real.poll_send(cx, transmit);
+        };
+        let sent = self.real.poll_send(cx, &Transmit { src_ip: Some(src_ip), ..copy(transmit) });
+        if let (Poll::Ready(Err(_)), Some(ways_in)) = (&sent, &self.ways_in) {
+            // Most likely that address is no more. Whatever the system picks is better.
+            ways_in.forget(peer);
+            return self.real.poll_send(cx, transmit);
+        }
+        sent
+    }
+}
+
+fn copy<'a>(transmit: &Transmit<'a>) -> Transmit<'a> {
+    Transmit {
+        destination: transmit.destination,
+        ecn: transmit.ecn,
+        contents: transmit.contents,
+        segment_size: transmit.segment_size,
+        src_ip: transmit.src_ip,
+    }
+}
+
 impl AsyncUdpSocket for Socket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.real.local_addr()
+        Ok(self.local)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let length = transmit.contents.len();
         match self.relays.route(transmit.destination) {
-            None => self.real.poll_send(cx, transmit),
+            None => self.send_to_peer(cx, transmit),
             Some(Route::Relay(link)) => {
                 let size = transmit.segment_size.unwrap_or(length).max(1);
                 let mut datagrams = transmit.contents.chunks(size);
@@ -157,14 +200,7 @@ impl AsyncUdpSocket for Socket {
                 Poll::Ready(sent.map(|()| length))
             }
             Some(Route::Stun(Some(destination))) => {
-                let transmit = Transmit {
-                    destination,
-                    ecn: transmit.ecn,
-                    contents: transmit.contents,
-                    segment_size: transmit.segment_size,
-                    src_ip: transmit.src_ip,
-                };
-                self.real.poll_send(cx, &transmit)
+                self.real.poll_send(cx, &Transmit { destination, ..copy(transmit) })
             }
             // Its name is still being looked up; the request is repeated.
             Some(Route::Stun(None)) => Poll::Ready(Ok(length)),
@@ -191,6 +227,9 @@ impl AsyncUdpSocket for Socket {
         let received = self.real.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = received {
             for meta in &mut meta[..count] {
+                if let (Some(ways_in), Some(address)) = (&self.ways_in, meta.dst_ip) {
+                    ways_in.learn(meta.addr, address);
+                }
                 if let Some(address) = self.relays.stun_server(meta.addr) {
                     meta.addr = address;
                 }

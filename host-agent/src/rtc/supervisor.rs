@@ -1,6 +1,6 @@
 //! The one task that owns a connection: turns the stack's callbacks into events, and ends everything.
 
-use super::candidate;
+use super::candidate::Teller;
 use super::channels::Channels;
 use super::event::{CONTROL_QUEUE, Candidate, Event, EventSender, Path, PeerState};
 use super::fingerprint::Fingerprint;
@@ -80,8 +80,7 @@ pub(super) struct Supervisor {
     /// Ended last, so that allocations can be released.
     pub(super) relays: Arc<Relays>,
     pub(super) interfaces: Option<Interfaces>,
-    /// Whether addresses of this computer are kept out of candidates.
-    pub(super) relay_only: bool,
+    pub(super) teller: Arc<Teller>,
     /// The video task at first, then one per channel.
     pub(super) tasks: JoinSet<()>,
 }
@@ -125,11 +124,13 @@ impl Supervisor {
         match callback {
             Callback::Candidate(event) => {
                 if let Ok(init) = event.candidate.to_json() {
-                    self.send(Event::LocalCandidate(Candidate {
-                        candidate: candidate::to_tell(&init.candidate, self.relay_only),
-                        sdp_mid: init.sdp_mid,
-                        sdp_m_line_index: init.sdp_mline_index,
-                    }))?;
+                    for candidate in self.teller.lines(&init.candidate) {
+                        self.send(Event::LocalCandidate(Candidate {
+                            candidate,
+                            sdp_mid: init.sdp_mid.clone(),
+                            sdp_m_line_index: init.sdp_mline_index,
+                        }))?;
+                    }
                 }
                 Ok(())
             }
