@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use stun_types::attribute::{
-    ErrorCode, MessageIntegrity, MessageIntegritySha256, Nonce, PasswordAlgorithm, PasswordAlgorithmValue,
-    PasswordAlgorithms, Realm, Username,
+    ErrorCode, MessageIntegrity, MessageIntegritySha256, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm,
+    Username,
 };
 use stun_types::message::{BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass};
 use stun_types::prelude::AttributeStaticType as _;
@@ -308,11 +308,8 @@ impl<H: House> Client<H> {
         ) {
             (None, None, false) => IntegrityAlgorithm::Sha1,
             // What was offered comes back unchanged, else somebody between took the better ones out.
-            (Some(offered), Some(chosen), _)
-                if offered.algorithms() == message::offered().algorithms()
-                    && chosen.algorithm() == PasswordAlgorithmValue::SHA256 =>
-            {
-                IntegrityAlgorithm::Sha256
+            (Some(offered), Some(chosen), _) if offered.algorithms() == message::offered().algorithms() => {
+                chosen.algorithm().as_integrity()
             }
             _ => return Err(malformed()),
         };

@@ -137,9 +137,9 @@ pub(super) fn key(username: &str, password: String, algorithm: IntegrityAlgorith
     LongTermKeyCredentials::new(username.to_owned(), password, REALM.to_owned()).make_key(algorithm)
 }
 
-/// The only algorithm that is offered; who does not know it uses MD5 and SHA-1, as before RFC 8489.
+/// What is offered, the better first. Who knows nothing of it uses the other, as before RFC 8489.
 pub(super) fn offered() -> PasswordAlgorithms {
-    PasswordAlgorithms::new(&[PasswordAlgorithmValue::SHA256])
+    PasswordAlgorithms::new(&[PasswordAlgorithmValue::SHA256, PasswordAlgorithmValue::MD5])
 }
 
 /// An answer in the making. What is added always fits: answers have a few dozen bytes, and a message has 65,535.

@@ -141,7 +141,9 @@ impl Turn {
             message.add_attribute(&Nonce::new(nonce).unwrap()).unwrap();
             if self.algorithm == IntegrityAlgorithm::Sha256 {
                 let algorithm = PasswordAlgorithmValue::SHA256;
-                message.add_attribute(&PasswordAlgorithms::new(&[algorithm])).unwrap();
+                message
+                    .add_attribute(&PasswordAlgorithms::new(&[algorithm, PasswordAlgorithmValue::MD5]))
+                    .unwrap();
                 message.add_attribute(&PasswordAlgorithm::new(algorithm)).unwrap();
             }
             let key = LongTermKeyCredentials::new(
