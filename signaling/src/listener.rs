@@ -163,16 +163,17 @@ async fn greet(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit,
     };
     let mut connection = Connection { early: Bytes::new(), stream, _place: place };
     if let Some(relay) = relay {
-        let turn = match protocol.as_deref() {
-            Some(protocol) => protocol == STUN_TURN,
-            None => tokio::select! {
+        let turn = if let Some(protocol) = protocol {
+            protocol == STUN_TURN
+        } else {
+            tokio::select! {
                 peeked = timeout(HEADERS_WITHIN, connection.peek()) => match peeked {
                     Ok(Ok(Some(first))) => speaks_turn(first),
                     // It said nothing, or is gone.
                     Ok(Ok(None) | Err(_)) | Err(_) => return,
                 },
                 () = stop.cancelled() => return,
-            },
+            }
         };
         if turn {
             relay.serve(connection, peer).await;

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::Entry;
@@ -12,14 +12,16 @@ use nix::unistd::Pid;
 use support::{TOKEN, host_hello, viewer_hello};
 
 /// The program, with nothing but these options and variables; ended when dropped.
-struct Program(Child);
+struct Program(Child, BufReader<ChildStdout>);
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Self::command(arguments);
         // Nobody reads the log here, and a full pipe would hold the server up.
         command.stdout(Stdio::piped()).stderr(Stdio::null());
-        Self(command.env("NEARHAND_TECHNICIAN_TOKEN", TOKEN).spawn().unwrap())
+        let mut child = command.env("NEARHAND_TECHNICIAN_TOKEN", TOKEN).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self(child, stdout)
     }
 
     fn command(arguments: &[&str]) -> Command {
@@ -35,7 +37,7 @@ impl Program {
     /// Waits for the line that says it is ready, and returns where it listens.
     fn address(&mut self) -> std::net::SocketAddr {
         let mut line = String::new();
-        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        self.1.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on http://");
         address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap()
     }
@@ -60,7 +62,7 @@ fn it_ends_cleanly_when_told_to() {
         program.signal(signal);
         assert_eq!(program.0.wait().unwrap().code(), Some(0), "{signal}");
         let mut rest = String::new();
-        program.0.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        program.1.read_to_string(&mut rest).unwrap();
         let relay = rest.strip_prefix("relay on ").and_then(|rest| rest.strip_suffix('\n'));
         let relay: std::net::SocketAddr = relay.unwrap_or_else(|| panic!("{rest:?}")).parse().unwrap();
         assert_ne!(relay.port(), 0, "two lines on stdout, no more");

@@ -21,6 +21,9 @@ use super::framing::{MAX_REQUEST, is_stun};
 use super::message::{self, Answer, REALM, Transaction, Wishes};
 use super::nonce::Nonces;
 
+#[cfg(test)]
+mod tests;
+
 /// RFC 8656, 3.2 and 7.2.
 const DEFAULT_LIFETIME: u32 = 600;
 /// RFC 8656, 7.2.
@@ -242,7 +245,7 @@ impl<H: House> Client<H> {
             };
             return Step::Answer { bytes: answer.plain(), proven: false };
         }
-        let proven = match self.prove(message, from, clock, house) {
+        let proven = match Self::prove(message, from, clock, house) {
             Ok(proven) => proven,
             Err(bytes) => return Step::Answer { bytes, proven: false },
         };
@@ -275,7 +278,6 @@ impl<H: House> Client<H> {
 
     /// The long-term credential mechanism (RFC 8489, 9.2.4); the answer to send if it fails.
     fn prove(
-        &self,
         message: &Message<'_>,
         from: SocketAddr,
         clock: Clock,

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_no_client_says_is_broken_at_once() {
         for bytes in [
-            &b"GET / HTTP/1.1\r\n"[..],
+            &b"\x16\x03\x01"[..],
             &[0x16, 3, 1, 0, 200, 1, 0, 0, 0],
             &[0x80],
             &[0xff; 20],

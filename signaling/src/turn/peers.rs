@@ -72,30 +72,29 @@ fn forbidden_v6(address: Ipv6Addr, allowed: &[IpNet]) -> Option<Forbidden> {
         _ => None,
     };
     plain.or_else(|| {
-        let embedded = embedded(address).into_iter().flatten().map(IpAddr::V4);
-        embedded.filter_map(|address| forbidden(address, allowed)).next()
+        let mut embedded = embedded(address).into_iter().flatten().map(IpAddr::V4);
+        embedded.find_map(|address| forbidden(address, allowed))
     })
 }
 
 /// The IPv4 addresses that a gateway would read out of an IPv6 address. (A mapped one, `::ffff:0:0/96`, has become IPv4
 /// before.)
-fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 3] {
     let segments = address.segments();
     let octets = address.octets();
     let at = |from: usize| Ipv4Addr::new(octets[from], octets[from + 1], octets[from + 2], octets[from + 3]);
-    match segments {
+    let by_prefix = match segments {
         // IPv4-compatible (RFC 4291, 2.5.5.1), translated (RFC 2765), NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
-            [Some(at(12)), None]
-        }
+        [0, 0, 0, 0, 0 | 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(at(12)), None],
         // 6to4 (RFC 3056).
         [0x2002, ..] => [Some(at(2)), None],
         // Teredo (RFC 4380): its server, and the client with every bit turned.
         [0x2001, 0, ..] => [Some(at(4)), Some(Ipv4Addr::from_bits(!at(12).to_bits()))],
-        // ISATAP (RFC 5214).
-        [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => [Some(at(12)), None],
         _ => [None, None],
-    }
+    };
+    // ISATAP (RFC 5214), behind any prefix.
+    let isatap = matches!(segments[4..6], [0 | 0x0200, 0x5efe]).then(|| at(12));
+    [by_prefix[0], by_prefix[1], isatap]
 }
 
 #[cfg(test)]

@@ -361,7 +361,7 @@ impl Flow {
     fn pass_on(&self, peer: SocketAddr, payload: &[u8], now: Instant, departures: &mut Departures) -> bool {
         let wrap = self.lock().allocation().and_then(|allocation| allocation.wrap(peer, now));
         match wrap {
-            Some(Wrap::Channel(number)) if payload.len() <= usize::from(u16::MAX) => {
+            Some(Wrap::Channel(number)) if u16::try_from(payload.len()).is_ok() => {
                 departures.push(&self.way, [&channel_header(number, payload.len()), payload]);
             }
             Some(Wrap::Indication) => {

@@ -82,6 +82,10 @@ impl Relay {
         let now = Instant::now();
         with_desk(|desk| {
             let sound = loop {
+                // Before its allocation a client has no channels; what looks like one is an HTTP request.
+                if !flow.is_seated() && buffer.first().is_some_and(|first| framing::is_channel(*first)) {
+                    break false;
+                }
                 match framing::next(buffer) {
                     Next::Frame { len, taken } => {
                         flow.take(&buffer[..len], now, &mut desk.departures);
