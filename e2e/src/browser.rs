@@ -186,6 +186,16 @@ impl Tab {
         self.handle.refresh().await.context("reloading the tab")
     }
 
+    /// Goes over to the tab that the page has opened, for good.
+    pub(crate) async fn follow_new_tab(&self) -> Result<()> {
+        let windows = wait::find(PAGE, "a new tab", || async {
+            let windows = self.handle.windows().await?;
+            Ok((windows.len() > 1).then_some(windows))
+        });
+        let newest = windows.await?.pop().context("no tab at all")?;
+        self.handle.switch_to_window(newest).await.context("going over to the new tab")
+    }
+
     pub(crate) async fn url(&self) -> Result<String> {
         Ok(self.handle.current_url().await?.to_string())
     }

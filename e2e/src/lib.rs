@@ -18,6 +18,7 @@ mod host;
 mod server;
 mod x;
 
+mod elsewhere;
 mod meeting;
 
 mod lab;

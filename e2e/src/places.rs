@@ -16,6 +16,8 @@ pub(crate) struct Places {
     pub(crate) geckodriver: Result<PathBuf, String>,
     /// Measures the encoder alone, where it was built.
     pub(crate) encoder_bench: Option<PathBuf>,
+    /// The session tab as static files, where they were made.
+    pub(crate) static_viewer: Option<PathBuf>,
     /// Screenshots.
     pub(crate) shots: PathBuf,
     /// Where a story writes what it found; it is only compared otherwise.
@@ -26,7 +28,7 @@ pub(crate) struct Places {
 
 impl Places {
     /// Reads `NEARHAND_SERVER_BIN`, `NEARHAND_HOST_BIN`, `NEARHAND_GECKODRIVER`, `NEARHAND_SKIP_FIREFOX`,
-    /// `NEARHAND_SHOTS` and `NEARHAND_BLESS`; by default the programs are beside the runner. The README is the one of the
+    /// `NEARHAND_STATIC_VIEWER`, `NEARHAND_SHOTS` and `NEARHAND_BLESS`; by default the programs are beside the runner. The README is the one of the
     /// working directory.
     pub(crate) fn find() -> Result<Self> {
         let own = std::env::current_exe().context("finding the runner itself")?;
@@ -48,6 +50,7 @@ impl Places {
             host: program("NEARHAND_HOST_BIN", "nearhand-host")?,
             geckodriver: geckodriver(&target),
             encoder_bench: encoder_bench.is_file().then_some(encoder_bench),
+            static_viewer: var_os("NEARHAND_STATIC_VIEWER").map(std::path::absolute).transpose()?,
             shots: std::path::absolute(&shots)?,
             readme: std::path::absolute("README.md")?,
             bless: var_os("NEARHAND_BLESS").is_some_and(|value| value == "1"),

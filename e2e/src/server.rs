@@ -27,6 +27,8 @@ pub(crate) struct Setting {
     pub(crate) namespace: Option<Namespace>,
     /// What it listens on; by default a free port of the loopback interface.
     pub(crate) listen: Option<String>,
+    /// Its origin, where that is not what it listens on.
+    pub(crate) url: Option<String>,
     /// More words for its command line.
     pub(crate) arguments: Vec<OsString>,
     /// More variables in its environment.
@@ -81,7 +83,8 @@ impl Server {
         command.env("NEARHAND_LOG", "info").envs(setting.variables.iter().cloned());
         let process = stage.start("server", &mut command)?;
         let url = process.line_after("listening on ", START).await?;
-        Ok((process, url.trim().trim_end_matches('/').to_owned()))
+        let url = setting.url.as_deref().unwrap_or(url.trim()).trim_end_matches('/').to_owned();
+        Ok((process, url))
     }
 
     /// `127.0.0.1:port`.

@@ -1,5 +1,8 @@
 //! A certificate authority for one run, and the server's certificate under it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -35,7 +38,11 @@ impl Certificates {
         let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
         let write = |name: &str, text: String| {
             let path = folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            // The server takes no key that others can read.
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+            file.and_then(|mut file| file.write_all(text.as_bytes()))
+                .with_context(|| format!("writing {}", path.display()))?;
             anyhow::Ok(path)
         };
         Ok(Self {

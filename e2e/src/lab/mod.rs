@@ -19,7 +19,7 @@ mod router;
 mod shaper;
 mod side;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,8 +34,8 @@ use crate::server::{self, Server};
 use crate::stage::Stage;
 pub(crate) use addresses::{NAME, SECOND_SERVER_V4, SERVER_V4, SERVER_V6};
 pub(crate) use certificates::Certificates;
-pub(crate) use line::{Conditions, Line};
-pub(crate) use router::{Firewall, Nat, Router};
+pub(crate) use line::Conditions;
+pub(crate) use router::{Firewall, Nat};
 pub(crate) use side::{Family, Plan, Side};
 
 /// The server's origin.
@@ -112,6 +112,7 @@ impl Lab {
         let setting = server::Setting {
             namespace: Some(self.server.clone()),
             listen: Some("[::]:443".to_owned()),
+            url: Some(URL.to_owned()),
             arguments: words,
             variables: Vec::new(),
             client: self.client.clone(),
@@ -151,9 +152,4 @@ fn client(certificates: &Certificates, server: SocketAddr) -> Result<reqwest::Cl
         .no_proxy()
         .build()
         .context("making a client for the lab")
-}
-
-/// Whether it is one of the server's addresses.
-pub(crate) fn is_servers(address: IpAddr) -> bool {
-    address == SERVER_V4 || address == SERVER_V6
 }

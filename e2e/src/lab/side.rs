@@ -196,11 +196,12 @@ impl Side {
     }
 }
 
-/// Version 6 without the second that an address is tried out, or not at all.
+/// Version 6 without the second that an address is tried out, or not at all but on the loopback interface, which local
+/// programs such as chromedriver need. For interfaces to come.
 pub(super) fn quick_v6(namespace: &Namespace, on: bool) -> Result<()> {
+    namespace.sysctl("net/ipv6/conf/default/disable_ipv6", if on { "0" } else { "1" })?;
     for scope in ["all", "default"] {
         namespace.sysctl(&format!("net/ipv6/conf/{scope}/accept_dad"), "0")?;
-        namespace.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), if on { "0" } else { "1" })?;
         // They outlive a pulled cable, as those of version 4 do.
         namespace.sysctl(&format!("net/ipv6/conf/{scope}/keep_addr_on_down"), "1")?;
     }

@@ -10,6 +10,7 @@ mod firefox;
 mod gallery;
 mod harness;
 mod hostile;
+mod origin;
 mod pairing;
 mod proof;
 mod reach;
@@ -41,6 +42,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         proof::stories(),
         refusals::stories(),
         hostile::stories(),
+        origin::stories(),
         firefox::stories(),
         gallery::stories(),
     ];

@@ -92,13 +92,13 @@ async fn play(stage: &Stage, ends: &mut Ends, cases: Vec<Case>) -> Result<()> {
             }
             Err(error) if error.is::<Skipped>() => return Err(error),
             Err(error) => {
-                println!("        {name}: FAILED");
+                println!("        {name}: {error:#}");
                 table::note(customer, technician, None);
-                failed.push(format!("{name}: {error:#}"));
+                failed.push(name);
             }
         }
     }
-    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    ensure!(failed.is_empty(), "not as expected: {}", failed.join(", "));
     Ok(())
 }
 
