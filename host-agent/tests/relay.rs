@@ -158,3 +158,32 @@ async fn a_restart_while_relayed_and_while_direct() {
         host.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_forgot_everything_is_noticed_at_once_and_a_restart_mends_it() {
+    let Some(mut coturn) = Coturn::start() else { return };
+    for transport in TRANSPORTS {
+        let (host, mut events, mut browser, _) = connected(&config(&coturn, &[transport])).await;
+        let started = Instant::now();
+        coturn.restart();
+        browser
+            .carry_until(host.as_ref(), &mut events, |event| {
+                matches!(event, Ok(Event::State(PeerState::Disconnected))).then_some(())
+            })
+            .await;
+        let noticed = started.elapsed();
+        let started = Instant::now();
+        let fresh = nearhand_host::rtc::IceServer { ..coturn.server(&[transport]) };
+        host.set_ice_servers(vec![fresh]).await.expect("set");
+        browser.negotiate(host.as_ref(), true).await;
+        browser
+            .carry_until(host.as_ref(), &mut events, |event| {
+                matches!(event, Ok(Event::State(PeerState::Connected(Path::Relayed)))).then_some(())
+            })
+            .await;
+        let mended = started.elapsed();
+        round_trips(&host, &mut events, &mut browser, 1).await;
+        println!("{transport}: noticed after {noticed:?}, mended after {mended:?}");
+        host.close().await;
+    }
+}

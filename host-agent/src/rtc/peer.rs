@@ -65,6 +65,8 @@ struct Negotiation {
     video: Option<(Arc<TrackLocalStaticRTP>, Arc<dyn RtpSender>)>,
     /// What the next ICE restart uses.
     ice_servers: Vec<IceServer>,
+    /// The browser's, as of the last offer; another one restarts ICE (RFC 8839, 4.4.1.1.1).
+    ufrag: Option<String>,
 }
 
 impl Peer {
@@ -103,7 +105,8 @@ impl Peer {
         let relays = Relays::new(config.dialer.clone());
         let anchors = Arc::new(Anchors::default());
         let teller = Arc::new(Teller { anchors: anchors.clone(), bind: config.bind.clone() });
-        let configuration = configuration(relays.assign(&config.ice_servers), config.relay_only);
+        let servers = relays.assign(&config.ice_servers, false).unwrap_or_default();
+        let configuration = configuration(servers, config.relay_only);
 
         let builder = PeerConnectionBuilder::new()
             .with_configuration(configuration)
@@ -144,7 +147,11 @@ impl Peer {
             relays,
             teller,
             relay_only: config.relay_only,
-            negotiation: Mutex::new(Negotiation { video: None, ice_servers: config.ice_servers.clone() }),
+            negotiation: Mutex::new(Negotiation {
+                video: None,
+                ice_servers: config.ice_servers.clone(),
+                ufrag: None,
+            }),
             local_fingerprint: OnceLock::new(),
             remote_fingerprint,
             stop,
@@ -169,8 +176,16 @@ impl Peer {
     async fn negotiate(&self, offer_sdp: &str, negotiation: &mut Negotiation) -> Result<String, Error> {
         let offer = RTCSessionDescription::offer(offer_sdp.to_owned())?;
         // Read when gathering begins, and not before: with an ICE restart.
-        let servers = self.relays.assign(&negotiation.ice_servers);
-        self.connection.set_configuration(configuration(servers, self.relay_only)).await?;
+        let ufrag = ice_ufrag(offer_sdp);
+        let restart = negotiation.ufrag.is_some() && negotiation.ufrag != ufrag;
+        if restart {
+            if let Some(servers) = self.relays.assign(&negotiation.ice_servers, !self.shared.is_connected()) {
+                self.connection.set_configuration(configuration(servers, self.relay_only)).await?;
+            }
+            // The other end may have noticed before us.
+            self.relays.test();
+        }
+        negotiation.ufrag = ufrag;
         self.add_video(offer_sdp, negotiation).await?;
         self.connection.set_remote_description(offer).await?;
         let answer = self.connection.create_answer(None).await?;
@@ -270,6 +285,11 @@ impl Transport for Peer {
         }
         *supervisor = None;
     }
+}
+
+/// The first `a=ice-ufrag` of a session description.
+fn ice_ufrag(sdp: &str) -> Option<String> {
+    sdp.lines().find_map(|line| line.trim().strip_prefix("a=ice-ufrag:")).map(str::to_owned)
 }
 
 fn setup(error: &Error) -> RtcError {

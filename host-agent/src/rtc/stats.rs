@@ -1,7 +1,7 @@
 //! What is known about the way to the browser, gathered from every part of the connection.
 
 use super::event::Path;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Stats {
 #[derive(Default)]
 pub(super) struct Shared {
     line: Mutex<Line>,
+    /// Media and data flow, as far as is known.
+    connected: AtomicBool,
     frames_sent: AtomicU64,
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
@@ -77,6 +79,14 @@ impl Shared {
     /// Changes the measured part.
     pub(super) fn update(&self, change: impl FnOnce(&mut Line)) {
         change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Relaxed);
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Relaxed)
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {

@@ -8,6 +8,7 @@ use super::interfaces::Interfaces;
 use super::relay::Relays;
 use super::stats::Shared;
 use async_trait::async_trait;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -107,7 +108,9 @@ impl Supervisor {
                     let path = self.look().await;
                     if self.tell(PeerState::Connected(path), &mut state).is_err() { break }
                 }
-                () = changed(&mut self.interfaces) => self.relays.probe(),
+                () = changed(&mut self.interfaces) => self.relays.network_changed(),
+                () = self.relays.loss() => if self.lost_its_relay(state).await
+                    && self.tell(PeerState::Disconnected, &mut state).is_err() { break },
                 // Finished channel tasks are reaped; a panic in one is theirs, and has been printed.
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
@@ -118,6 +121,18 @@ impl Supervisor {
         self.relays.close().await;
         self.tasks.shutdown().await;
         self.channels.clear();
+    }
+
+    /// Whether the path in use went through an allocation that is lost: no need to wait until silence tells.
+    async fn lost_its_relay(&self, state: Option<PeerState>) -> bool {
+        if !matches!(state, Some(PeerState::Connected(Path::Relayed))) {
+            return false;
+        }
+        let Some(dtls) = dtls(self.connection.as_ref()).await else { return false };
+        let pair = dtls.ice_transport().get_selected_candidate_pair().await;
+        let Ok(Some(pair)) = pair else { return false };
+        let local = pair.local();
+        local.address.parse().is_ok_and(|ip| self.relays.is_lost(SocketAddr::new(ip, local.port)))
     }
 
     async fn handle(&mut self, callback: Callback, state: &mut Option<PeerState>) -> Result<(), Ended> {
@@ -182,6 +197,7 @@ impl Supervisor {
             tracing::info!(relayed, ?path, "how packets travel to the technician");
         }
         *state = Some(new);
+        self.shared.set_connected(matches!(new, PeerState::Connected(_)));
         self.send(Event::State(new))
     }
 

@@ -4,8 +4,10 @@
 
 use nearhand_host::dial::{Dialer, Options};
 use nearhand_host::rtc::IceServer;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,49 +42,26 @@ fn free_port() -> u16 {
 impl Coturn {
     /// `None`, and a line that says so, where coturn is not installed.
     pub(crate) fn start() -> Option<Self> {
-        Self::on(free_port(), free_port())
-    }
-
-    fn on(plain: u16, tls: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
-        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        fs::write(&cert, certified.cert.pem()).expect("written");
-        fs::write(&key, certified.signing_key.serialize_pem()).expect("written");
+        fs::write(folder.path().join("cert.pem"), certified.cert.pem()).expect("written");
+        fs::write(folder.path().join("key.pem"), certified.signing_key.serialize_pem()).expect("written");
+        let (plain, tls) = (free_port(), free_port());
         // A range of its own, so that tests beside each other do not meet.
         let first_port = 20_000 + (plain % 400) * 100;
-        let spawned = Command::new("turnserver")
-            .args(["-n", "--no-cli", "--no-dtls", "--lt-cred-mech", "--realm", "test", "--simple-log"])
-            .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--allow-loopback-peers"])
-            .args(["--relay-threads", "1", "--user", &format!("{USER}:{KEY}")])
-            .args(["--listening-port", &plain.to_string(), "--tls-listening-port", &tls.to_string()])
-            .args(["--min-port", &first_port.to_string(), "--max-port", &(first_port + 99).to_string()])
-            .arg("--cert")
-            .arg(&cert)
-            .arg("--pkey")
-            .arg(&key)
-            .arg("--db")
-            .arg(folder.path().join("turndb"))
-            .arg("--pidfile")
-            .arg(folder.path().join("pid"))
-            .args(["--log-file", "stdout", "-v"])
-            .stdout(fs::File::create(folder.path().join("log")).expect("a log"))
-            .stderr(Stdio::null())
-            .stdin(Stdio::null())
-            .current_dir(folder.path())
-            .spawn();
-        let process = match spawned {
-            Ok(process) => process,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("not tested: coturn is not installed (apt install coturn)");
-                return None;
-            }
-            Err(error) => panic!("turnserver: {error}"),
-        };
+        let process = spawn(folder.path(), plain, tls, first_port)?;
         let mut coturn = Self { process, folder, plain, tls, first_port };
         coturn.until_up();
         Some(coturn)
+    }
+
+    /// Ends it, and starts another one in its place that knows nothing of its allocations.
+    pub(crate) fn restart(&mut self) {
+        self.process.kill().expect("ended");
+        self.process.wait().expect("ended");
+        self.process = spawn(self.folder.path(), self.plain, self.tls, self.first_port).expect("installed");
+        self.until_up();
     }
 
     fn until_up(&mut self) {
@@ -97,17 +76,6 @@ impl Coturn {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-    }
-
-    /// Ends it, and starts another one on the same ports that knows nothing of the first one's allocations.
-    pub(crate) fn restart(self) -> Self {
-        let (plain, tls) = (self.plain, self.tls);
-        let (cert, key) = (self.folder.path().join("cert.pem"), self.folder.path().join("key.pem"));
-        let (cert, key) = (fs::read(cert).expect("read"), fs::read(key).expect("read"));
-        drop(self);
-        // The certificate stays the one that the ends were told to trust.
-        let _ = (cert, key);
-        Self::on(plain, tls).expect("installed")
     }
 
     pub(crate) fn log(&self) -> String {
@@ -138,5 +106,31 @@ impl Coturn {
     /// Whether this is an address that it relays from.
     pub(crate) fn relays_from(&self, address: SocketAddr) -> bool {
         address.ip().is_loopback() && (self.first_port..self.first_port + 100).contains(&address.port())
+    }
+}
+
+fn spawn(folder: &Path, plain: u16, tls: u16, first_port: u16) -> Option<Child> {
+    let spawned = Command::new("turnserver")
+        .args(["-n", "--no-cli", "--no-dtls", "--lt-cred-mech", "--realm", "test", "--simple-log"])
+        .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--allow-loopback-peers"])
+        .args(["--relay-threads", "1", "--user", &format!("{USER}:{KEY}"), "--log-file", "stdout", "-v"])
+        .args(["--listening-port", &plain.to_string(), "--tls-listening-port", &tls.to_string()])
+        .args(["--min-port", &first_port.to_string(), "--max-port", &(first_port + 99).to_string()])
+        .args([OsStr::new("--cert"), folder.join("cert.pem").as_os_str()])
+        .args([OsStr::new("--pkey"), folder.join("key.pem").as_os_str()])
+        .args([OsStr::new("--db"), folder.join("turndb").as_os_str()])
+        .args([OsStr::new("--pidfile"), folder.join("pid").as_os_str()])
+        .stdout(fs::File::create(folder.join("log")).expect("a log"))
+        .stderr(Stdio::null())
+        .stdin(Stdio::null())
+        .current_dir(folder)
+        .spawn();
+    match spawned {
+        Ok(process) => Some(process),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("not tested: coturn is not installed (apt install coturn)");
+            None
+        }
+        Err(error) => panic!("turnserver: {error}"),
     }
 }

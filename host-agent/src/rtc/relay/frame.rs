@@ -3,6 +3,7 @@
 //! A STUN message says how long it is. ChannelData does too, and is padded to a multiple of four on a stream.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::net::{IpAddr, SocketAddr};
 
 /// Longest message that is passed on: what a datagram between two ends can be, and its wrapping. A longer one is
 /// skipped without being stored; some peer sent it through the relay, and the stack would cut it off anyway.
@@ -61,6 +62,46 @@ fn head(bytes: &[u8]) -> Result<Head, OutOfStep> {
 /// Whether this is a request, which every server answers, whatever it says (RFC 8489, 5: class 00).
 pub(super) fn is_request(datagram: &[u8]) -> bool {
     matches!(datagram, [first @ 0x00..=0x3f, second, ..] if first & 0x01 == 0 && second & 0x10 == 0)
+}
+
+/// The relayed address in a success response to an Allocate request (RFC 8656, 7.3).
+pub(super) fn allocated(datagram: &[u8]) -> Option<SocketAddr> {
+    const SUCCESS: [u8; 2] = [0x01, 0x03];
+    const XOR_RELAYED_ADDRESS: u16 = 0x0016;
+    if !datagram.starts_with(&SUCCESS) {
+        return None;
+    }
+    let value = attribute(datagram, XOR_RELAYED_ADDRESS)?;
+    let port = u16::from_be_bytes(value.get(2..4)?.try_into().ok()?) ^ 0x2112;
+    let mask = datagram.get(4..STUN_HEADER)?;
+    let ip: Vec<u8> = value.get(4..)?.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
+    let ip = match *ip.as_slice() {
+        [a, b, c, d] => IpAddr::from([a, b, c, d]),
+        _ => IpAddr::from(<[u8; 16]>::try_from(ip).ok()?),
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+/// Whether the server says that it knows of no such allocation (437, RFC 8656, 19.2).
+pub(super) fn is_mismatch(datagram: &[u8]) -> bool {
+    const ERROR_CODE: u16 = 0x0009;
+    let is_error =
+        matches!(datagram, [first @ 0x00..=0x3f, second, ..] if first & 1 == 1 && second & 0x10 != 0);
+    is_error && attribute(datagram, ERROR_CODE).is_some_and(|value| matches!(value, [_, _, 4, 37, ..]))
+}
+
+/// The first attribute of this kind in a STUN message.
+fn attribute(datagram: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut attributes = datagram.get(STUN_HEADER..)?;
+    loop {
+        let kind = u16::from_be_bytes(attributes.get(..2)?.try_into().ok()?);
+        let length = usize::from(u16::from_be_bytes(attributes.get(2..4)?.try_into().ok()?));
+        let value = attributes.get(4..4 + length)?;
+        if kind == wanted {
+            return Some(value);
+        }
+        attributes = attributes.get(4 + length.next_multiple_of(4)..)?;
+    }
 }
 
 /// Appends a datagram as it stands on a stream. `false`, and nothing is appended: it is no TURN.
@@ -224,6 +265,40 @@ mod tests {
         assert!(!is_request(&channel_data(0x4000, 4)) && !is_request(&[]) && !is_request(&[0]));
     }
 
+    #[test]
+    fn the_relayed_address_and_a_lost_allocation_are_read() {
+        let with = |kind, attributes: &[u8]| {
+            let mut message = stun(kind, attributes.len());
+            message.truncate(STUN_HEADER);
+            message.extend_from_slice(attributes);
+            message
+        };
+        let response = |attributes| with(0x0103, attributes);
+        // LIFETIME, then the address 192.0.2.15, port 9, XORed with the cookie.
+        let v4 = [0, 0x0d, 0, 4, 0, 0, 2, 0x58, 0, 0x16, 0, 8, 0, 1, 0x21, 0x1b, 0xe1, 0x12, 0xa6, 0x4d];
+        assert_eq!(allocated(&response(&v4)), Some("192.0.2.15:9".parse().unwrap()));
+        let mut v6 = vec![0, 0x16, 0, 20, 0, 2, 0x21, 0x1b, 0x01, 0x13, 0xa9, 0xfa];
+        v6.extend([7; 11]);
+        v6.push(6);
+        assert_eq!(allocated(&response(&v6)), Some("[2001:db8::1]:9".parse().unwrap()));
+        for attributes in
+            [&v4[..8], &v4[..18], &[0, 0x16, 0, 0], &[0, 0x16, 0, 5, 0, 1, 0, 0, 9, 0, 0, 0], &[]]
+        {
+            assert_eq!(allocated(&response(attributes)), None, "{attributes:?}");
+        }
+        assert_eq!(allocated(&stun(0x0113, 8)), None);
+        // Refresh, CreatePermission, ChannelBind; another error; a success.
+        for (kind, number, lost) in [
+            (0x0114, 37, true),
+            (0x0118, 37, true),
+            (0x0119, 37, true),
+            (0x0114, 38, false),
+            (0x0104, 37, false),
+        ] {
+            assert_eq!(is_mismatch(&with(kind, &[0, 9, 0, 4, 0, 0, 4, number])), lost, "{kind:#x} {number}");
+        }
+    }
+
     fn datagram() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             (0..0x3fff_u16, 0..(MAX_MESSAGE - STUN_HEADER) / 4)
@@ -256,6 +331,7 @@ mod tests {
         fn no_bytes_panic_or_fill_the_memory(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..20)) {
             let mut deframer = Deframer::default();
             for part in parts {
+                let _ = (allocated(&[&[1, 3], &part[..]].concat()), is_mismatch(&[&[1, 0x14], &part[..]].concat()));
                 if deframer.push(&part, |datagram| assert!(datagram.len() <= MAX_MESSAGE)).is_err() {
                     break;
                 }

@@ -44,8 +44,12 @@ pub(in crate::rtc) struct Link {
     port: u16,
     outgoing: Outgoing,
     owner: Mutex<Option<Owner>>,
-    /// An allocation may have gone down with a broken way.
+    /// What peers send to, once the server gave it.
+    relayed: Mutex<Option<SocketAddr>>,
+    /// The allocation went down with the way to it.
     lost: AtomicBool,
+    /// Rung when that happens.
+    on_loss: Arc<Notify>,
     /// When something was last carried, in milliseconds since `born`; 0: never.
     carried: AtomicU64,
     born: Instant,
@@ -75,20 +79,25 @@ enum Broken {
     /// The server says nothing any more, or a proxy on the way.
     #[error("it does not answer")]
     Silent,
+    /// The server was started anew, or let the allocation expire.
+    #[error("it knows nothing of the allocation")]
+    Forgotten,
     /// What is heard is no TURN.
     #[error(transparent)]
     OutOfStep(#[from] frame::OutOfStep),
 }
 
 impl Link {
-    pub(super) fn new(transport: Transport, host: String, port: u16) -> Self {
+    pub(super) fn new(transport: Transport, host: String, port: u16, on_loss: Arc<Notify>) -> Self {
         Self {
             transport,
             host,
             port,
             outgoing: Outgoing::default(),
             owner: Mutex::default(),
+            relayed: Mutex::default(),
             lost: AtomicBool::new(false),
+            on_loss,
             carried: AtomicU64::new(0),
             born: Instant::now(),
             probe: Notify::new(),
@@ -97,8 +106,11 @@ impl Link {
     }
 
     /// Queues a datagram of the socket that `inbox` belongs to; never waits. Refused for every socket but the first,
-    /// whereupon the stack gives up on this server for that socket.
+    /// and for all once the allocation is lost, whereupon the stack gives up on this server for that socket.
     pub(super) fn send(&self, inbox: &Arc<Inbox>, address: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+        if self.is_lost() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         {
             let mut owner = self.owner();
             let current = owner.as_ref().and_then(|owner| owner.inbox.upgrade());
@@ -122,9 +134,19 @@ impl Link {
         carried > 0 && now.saturating_duration_since(self.born + Duration::from_millis(carried)) < IN_USE
     }
 
-    /// Whether what was allocated through this link may be gone.
+    /// Whether what was allocated through this link is gone.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)
+    }
+
+    /// Whether a new attempt is due: an allocation was lost, or there is none and the network is another one.
+    pub(super) fn is_stale(&self, network_changed: bool) -> bool {
+        self.is_lost() || (network_changed && self.relayed().is_none())
+    }
+
+    /// What peers send to, once the server gave it.
+    pub(super) fn relayed(&self) -> Option<SocketAddr> {
+        *self.relayed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn owner(&self) -> MutexGuard<'_, Option<Owner>> {
@@ -136,15 +158,26 @@ impl Link {
         self.carried.store(u64::try_from(since).unwrap_or(u64::MAX).max(1), Relaxed);
     }
 
-    async fn deliver(&self, datagram: Bytes) {
+    async fn deliver(&self, datagram: Bytes) -> Result<(), Broken> {
+        if is_probe_answer(&datagram) {
+            return Ok(());
+        }
+        if frame::is_mismatch(&datagram) && self.relayed().is_some() {
+            return Err(Broken::Forgotten);
+        }
+        if let Some(relayed) = frame::allocated(&datagram) {
+            *self.relayed.lock().unwrap_or_else(PoisonError::into_inner) = Some(relayed);
+        }
         let owner = self.owner().as_ref().and_then(|owner| Some((owner.inbox.upgrade()?, owner.address)));
         if let Some((inbox, address)) = owner {
             self.note_carried(Instant::now());
             inbox.deliver(address, datagram).await;
         }
+        Ok(())
     }
 
-    /// Runs until [`close`](Self::close) is rung.
+    /// Runs until [`close`](Self::close) is rung, or an allocation was lost: another one needs another link, as the
+    /// server may still hold the lost one against this one's address.
     pub(super) async fn run(self: Arc<Self>, dialer: Option<Dialer>) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -152,18 +185,16 @@ impl Link {
                 () = self.close.notified() => return,
                 () = self.outgoing.filled() => {}
             }
-            let mut stood = false;
             // Ends by itself when it is told to close.
-            let Err(broken) = self.carry(dialer.as_ref(), &mut stood).await else { return };
-            tracing::info!(
-                transport = self.transport.name(),
-                error = %broken,
-                "the way to a relay failed; it is tried again when it is wanted"
-            );
-            if stood {
+            let Err(broken) = self.carry(dialer.as_ref()).await else { return };
+            let transport = self.transport.name();
+            if self.relayed().is_some() {
+                tracing::info!(transport, error = %broken, "the way to a relay broke, and with it what was allocated");
                 self.lost.store(true, Relaxed);
-                pause = FIRST_PAUSE;
+                self.on_loss.notify_one();
+                return;
             }
+            tracing::info!(transport, error = %broken, "a relay is not reached so far");
             tokio::select! {
                 () = self.close.notified() => return,
                 () = sleep(pause) => {}
@@ -175,9 +206,9 @@ impl Link {
     }
 
     /// Makes the way and carries until it breaks (an error) or nothing more is wanted.
-    async fn carry(&self, dialer: Option<&Dialer>, stood: &mut bool) -> Result<(), Broken> {
+    async fn carry(&self, dialer: Option<&Dialer>) -> Result<(), Broken> {
         if self.transport == Transport::Udp {
-            return self.carry_datagrams(stood).await;
+            return self.carry_datagrams().await;
         }
         let dialer = dialer.ok_or_else(|| Broken::Connect("connections out are not set up".into()))?;
         let connecting = async {
@@ -192,7 +223,6 @@ impl Link {
                 .map_err(|_| Broken::Connect("it took too long".into()))?
                 .map_err(|error| Broken::Connect(error.to_string()))?,
         };
-        *stood = true;
         let (mut reader, mut writer) = tokio::io::split(stream);
         let watch = Watch::default();
         let reading = async {
@@ -206,9 +236,7 @@ impl Link {
                 watch.heard();
                 deframer.push(&chunk, |datagram| complete.push(datagram))?;
                 for datagram in complete.drain(..) {
-                    if !is_probe_answer(&datagram) {
-                        self.deliver(datagram).await;
-                    }
+                    self.deliver(datagram).await?;
                 }
             }
         };
@@ -253,7 +281,7 @@ impl Link {
 
     /// The same over UDP. The first datagrams go to every address of the server, of both families: the first request
     /// of an allocation carries no proof and is refused by all (RFC 8656, 7.2), so whoever refuses first is taken.
-    async fn carry_datagrams(&self, stood: &mut bool) -> Result<(), Broken> {
+    async fn carry_datagrams(&self) -> Result<(), Broken> {
         let sockets = tokio::select! {
             () = self.close.notified() => return Ok(()),
             sockets = self.sockets() => sockets?,
@@ -286,8 +314,8 @@ impl Link {
                     }
                 };
                 watch.heard();
-                if *taken().get_or_insert(index) == index && !is_probe_answer(&buffer[..length]) {
-                    self.deliver(Bytes::copy_from_slice(&buffer[..length])).await;
+                if *taken().get_or_insert(index) == index {
+                    self.deliver(Bytes::copy_from_slice(&buffer[..length])).await?;
                 }
             }
         };
@@ -309,13 +337,11 @@ impl Link {
                 }
             }
         };
-        let ended = tokio::select! {
+        tokio::select! {
             ended = reading => ended,
             ended = writing => ended,
             () = watch.silent() => Err(Broken::Silent),
-        };
-        *stood = taken().is_some();
-        ended
+        }
     }
 
     /// A socket for each address of the server that this computer has a route to.
@@ -437,7 +463,7 @@ mod tests {
 
     #[test]
     fn the_second_socket_is_refused_while_the_first_lives() {
-        let link = Link::new(Transport::Udp, "127.0.0.1".into(), 1);
+        let link = Link::new(Transport::Udp, "127.0.0.1".into(), 1, Arc::default());
         let (first, second) = (Arc::new(Inbox::default()), Arc::new(Inbox::default()));
         let address = SocketAddr::from(([240, 0, 0, 1], 3478));
         assert!(!link.is_in_use(Instant::now()));

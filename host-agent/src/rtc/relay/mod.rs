@@ -17,8 +17,10 @@ pub(super) use queue::Inbox;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use url::Server;
 use webrtc::peer_connection::RTCIceServer;
@@ -27,6 +29,8 @@ use webrtc::peer_connection::RTCIceServer;
 const MAX_SERVERS: usize = 16;
 /// For the name of a STUN server.
 const RESOLVE: Duration = Duration::from_secs(5);
+/// For the stack to release what it allocated, after which a link ends.
+const RETIREMENT: Duration = Duration::from_secs(2);
 /// For the links to say goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -42,6 +46,9 @@ pub(super) enum Route {
 #[derive(Debug)]
 pub(super) struct Relays {
     dialer: Option<Dialer>,
+    /// This computer's addresses changed since the stack was told of servers.
+    changed: AtomicBool,
+    on_loss: Arc<Notify>,
     known: Mutex<Known>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -50,77 +57,97 @@ pub(super) struct Relays {
 struct Known {
     /// How many numbers were given out.
     count: u16,
-    /// What each URL is called at present.
-    numbers: HashMap<String, u16>,
+    /// What the stack has.
+    servers: Option<Vec<Server>>,
     links: HashMap<u16, Arc<Link>>,
     stun: HashMap<u16, Arc<Mutex<Vec<SocketAddr>>>>,
 }
 
 impl Relays {
     pub(super) fn new(dialer: Option<Dialer>) -> Arc<Self> {
-        Arc::new(Self { dialer, known: Mutex::default(), tasks: Mutex::default() })
+        Arc::new(Self {
+            dialer,
+            changed: AtomicBool::new(false),
+            on_loss: Arc::default(),
+            known: Mutex::default(),
+            tasks: Mutex::default(),
+        })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the servers as the stack may know them. What it knew under the same URL keeps its address, and with it
-    /// its allocation, unless the way there broke since. Servers that are not understood are left out.
-    pub(super) fn assign(self: &Arc<Self>, servers: &[IceServer]) -> Vec<RTCIceServer> {
+    /// Gives the servers as the stack may know them; those that are not understood are left out. `None`: what the stack
+    /// has is still good. That is so while the servers are the same and no allocation was lost: fresh credentials alone
+    /// are not used then, as an allocation that stands needs none. Otherwise every relay gets a new address and a new
+    /// link: a second allocation over the old one would be refused for as long as the server remembers the first.
+    /// `dead`: nothing arrives, so what stands is given up as well.
+    pub(super) fn assign(self: &Arc<Self>, servers: &[IceServer], dead: bool) -> Option<Vec<RTCIceServer>> {
         let mut left = MAX_SERVERS;
-        let mut assigned = Vec::new();
+        let mut wanted = Vec::new();
         for server in servers {
-            let mut urls = Vec::new();
+            let mut parsed = Vec::new();
             for url in server.urls.iter().take(left) {
                 match Server::parse(url) {
-                    Ok(parsed) => urls.push(self.assign_one(url, parsed)),
+                    Ok(url) => parsed.push(url),
                     Err(error) => tracing::info!(%error, "an ICE server is left out"),
                 }
             }
-            left -= urls.len();
-            if !urls.is_empty() {
-                assigned.push(RTCIceServer {
-                    urls,
-                    username: server.username.clone(),
-                    credential: server.credential.clone(),
-                });
-            }
+            left -= parsed.len();
+            wanted.push((server, parsed));
         }
-        assigned
+        let now: Vec<Server> = wanted.iter().flat_map(|(_, urls)| urls.clone()).collect();
+        let mut known = self.known();
+        let changed = self.changed.swap(false, Relaxed);
+        let stale = |link: &Arc<Link>| dead || link.is_stale(changed);
+        if known.servers.as_ref() == Some(&now) && !known.links.values().any(stale) {
+            return None;
+        }
+        known.servers = Some(now);
+        self.retire(&mut known);
+        let assigned =
+            wanted.into_iter().filter(|(_, urls)| !urls.is_empty()).map(|(server, urls)| RTCIceServer {
+                urls: urls.into_iter().map(|url| self.assign_one(&mut known, url)).collect(),
+                username: server.username.clone(),
+                credential: server.credential.clone(),
+            });
+        Some(assigned.collect())
     }
 
-    fn assign_one(self: &Arc<Self>, url: &str, server: Server) -> String {
-        let mut known = self.known();
-        let number = known.numbers.get(url).copied().filter(|number| {
-            // An allocation that is gone must not be taken for one that stands: a new address, a new allocation.
-            known.links.get(number).is_none_or(|link| !link.is_lost())
-        });
-        let number = number.unwrap_or_else(|| {
-            known.count += 1;
-            let number = known.count;
-            if let Some(old) = known.numbers.insert(url.to_owned(), number)
-                && let Some(link) = known.links.remove(&old)
-            {
-                link.close.notify_one();
-            }
-            number
-        });
+    fn assign_one(&self, known: &mut Known, server: Server) -> String {
+        known.count = known.count.wrapping_add(1);
+        let number = known.count;
         match server {
             Server::Turn { transport, host, port } => {
-                if !known.links.contains_key(&number) {
-                    let link = Arc::new(Link::new(transport, host, port));
-                    known.links.insert(number, link.clone());
-                    self.tasks().spawn(link.run(self.dialer.clone()));
-                }
+                let link = Arc::new(Link::new(transport, host, port, self.on_loss.clone()));
+                known.links.insert(number, link.clone());
+                self.tasks().spawn(link.run(self.dialer.clone()));
                 format!("turn:{}?transport=udp", virtual_v4(number))
             }
             Server::Stun { host, port } => {
-                let addresses = known.stun.entry(number).or_default().clone();
+                let addresses = Arc::default();
+                known.stun.insert(number, Arc::clone(&addresses));
                 self.tasks().spawn(resolve(host, port, addresses));
                 format!("stun:{}", virtual_v4(number))
             }
         }
+    }
+
+    /// The links of the moment end soon: the stack is about to release what it allocated through them.
+    fn retire(self: &Arc<Self>, known: &mut Known) {
+        known.stun.clear();
+        let retired: Vec<u16> = known.links.keys().copied().collect();
+        let relays = Arc::downgrade(self);
+        self.tasks().spawn(async move {
+            tokio::time::sleep(RETIREMENT).await;
+            let Some(relays) = relays.upgrade() else { return };
+            for number in retired {
+                if let Some(link) = relays.known().links.remove(&number) {
+                    link.close.notify_one();
+                }
+            }
+        });
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
@@ -160,8 +187,24 @@ impl Relays {
         self.known().links.values().any(|link| link.is_in_use(now))
     }
 
-    /// Has every way tested that stands: this computer's addresses changed.
-    pub(super) fn probe(&self) {
+    /// Waits until an allocation was lost since the last call. Cancel-safe.
+    pub(super) async fn loss(&self) {
+        self.on_loss.notified().await;
+    }
+
+    /// Whether what was allocated at this address is lost.
+    pub(super) fn is_lost(&self, relayed: SocketAddr) -> bool {
+        self.known().links.values().any(|link| link.is_lost() && link.relayed() == Some(relayed))
+    }
+
+    /// This computer's addresses changed.
+    pub(super) fn network_changed(&self) {
+        self.changed.store(true, Relaxed);
+        self.test();
+    }
+
+    /// Has every way tested that stands.
+    pub(super) fn test(&self) {
         for link in self.known().links.values() {
             link.probe.notify_one();
         }
@@ -246,34 +289,45 @@ mod tests {
         }
     }
 
+    fn urls(assigned: Option<Vec<RTCIceServer>>) -> Vec<String> {
+        assigned.unwrap().into_iter().flat_map(|server| server.urls).collect()
+    }
+
     #[tokio::test]
-    async fn every_server_has_an_address_of_its_own_and_keeps_it() {
+    async fn every_server_has_an_address_of_its_own_and_keeps_it_while_it_is_good() {
         let relays = Relays::new(None);
-        let servers = [
+        let mut servers = vec![
             server(&["turn:relay.example?transport=tcp", "turns:relay.example:443", "nonsense"]),
             server(&["stun:127.0.0.1:9"]),
             server(&["stuns:relay.example"]),
         ];
-        let first = relays.assign(&servers);
-        let urls: Vec<_> = first.iter().flat_map(|server| server.urls.clone()).collect();
+        let first = relays.assign(&servers, false).unwrap();
+        assert_eq!((first[0].username.as_str(), first[0].credential.as_str()), ("name", "key"));
         assert_eq!(
-            urls,
+            urls(Some(first)),
             ["turn:240.0.0.1:3478?transport=udp", "turn:240.0.0.2:3478?transport=udp", "stun:240.0.0.3:3478"]
         );
-        assert_eq!((first[0].username.as_str(), first[0].credential.as_str()), ("name", "key"));
-        let again = relays.assign(&servers);
-        assert_eq!(again.iter().flat_map(|server| server.urls.clone()).collect::<Vec<_>>(), urls);
+        servers[0].credential = "fresh".into();
+        assert!(relays.assign(&servers, false).is_none());
         assert!(matches!(relays.route(virtual_v4(1)), Some(Route::Relay(_))));
         assert!(matches!(relays.route(virtual_v6(2)), Some(Route::Relay(_))));
         assert!(matches!(relays.route(virtual_v4(9)), Some(Route::Stun(None))), "never a real address");
         assert!(relays.route("192.0.2.1:3478".parse().unwrap()).is_none());
+        // Nothing was allocated, so another network is reason enough for another attempt.
+        relays.network_changed();
+        let again = relays.assign(&servers, false).unwrap();
+        assert_eq!(again[0].credential, "fresh");
+        assert_eq!(again[0].urls[0], "turn:240.0.0.4:3478?transport=udp");
+        servers.pop();
+        servers.pop();
+        assert_eq!(urls(relays.assign(&servers, false))[0], "turn:240.0.0.7:3478?transport=udp");
         relays.close().await;
     }
 
     #[tokio::test]
     async fn a_stun_server_is_known_by_both_its_addresses() {
         let relays = Relays::new(None);
-        relays.assign(&[server(&["stun:127.0.0.1:9"])]);
+        relays.assign(&[server(&["stun:127.0.0.1:9"])], false);
         let real: SocketAddr = "127.0.0.1:9".parse().unwrap();
         let resolved = async {
             while !matches!(relays.route(virtual_v4(1)), Some(Route::Stun(Some(address))) if address == real)
@@ -308,7 +362,7 @@ mod tests {
         let relays = Relays::new(None);
         let many: Vec<String> = (1..100).map(|port| format!("turn:relay.example:{port}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let assigned = relays.assign(&[server(&many), server(&["turn:more.example"])]);
+        let assigned = relays.assign(&[server(&many), server(&["turn:more.example"])], false).unwrap();
         assert_eq!(assigned.iter().map(|server| server.urls.len()).sum::<usize>(), MAX_SERVERS);
         relays.close().await;
     }
