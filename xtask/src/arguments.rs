@@ -30,7 +30,8 @@ pub(crate) enum Command {
 
     /// Build the session page: WASM, its JavaScript glue, optimised, with its sizes
     ///
-    /// The result is in target/viewer/, which the server embeds. Does nothing when nothing changed.
+    /// The result is in target/viewer/, which the server embeds, and in target/static-viewer/ as files for another origin.
+    /// Nothing is compiled when nothing changed.
     /// Without npm the module is left unoptimised, which is said.
     Viewer,
 

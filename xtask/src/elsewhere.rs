@@ -17,10 +17,18 @@ const WHOLE_SCRIPT: &str = "viewer.js";
 pub(crate) const SUMS: &str = "SHA256SUMS";
 
 /// Where the viewer may connect to, where nobody said: any server by TLS, or one on the same machine.
-const ANY_SERVER: &str = "wss: ws://127.0.0.1:* ws://localhost:* ws://[::1]:*";
+const ANY_SERVER: &str = "wss: ws://127.0.0.1:* ws://localhost:*";
 
 /// Files by their path below the folder.
 type Files = BTreeMap<String, Vec<u8>>;
+
+/// Writes the files, and says where and what.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let folder = build(workspace, None)?;
+    let sums = std::fs::read(folder.join(SUMS)).with_context(|| format!("reading {SUMS}"))?;
+    println!("as static files: {}, SHA-256 over all of them {}", folder.display(), sha256(&sums));
+    Ok(())
+}
 
 /// Writes the files into target/static-viewer, anew.
 ///
@@ -90,7 +98,8 @@ fn files(workspace: &Workspace, server: Option<&str>) -> Result<Files> {
     let mut files = Files::new();
     files.insert(WHOLE_SCRIPT.into(), whole_script(&glue, &loader, &integrity(&module))?.into_bytes());
     files.insert(MODULE.into(), module);
-    for name in static_files(&page) {
+    let with_licence = static_files(&page).into_iter().chain(["icons-LICENSE.txt".to_owned()]);
+    for name in with_licence {
         let path = workspace.root.join("static").join(&name);
         let content = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         files.insert(format!("static/{name}"), content);

@@ -47,7 +47,7 @@ fn run(command: Command) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Setup => setup::run(&workspace).map(done),
-        Command::Viewer => viewer::run(&workspace).map(done),
+        Command::Viewer => viewer::run(&workspace).and_then(|()| elsewhere::run(&workspace)).map(done),
         Command::Test { filter } => stories::test(&workspace, filter.as_deref()),
         Command::Story { name } => stories::story(&workspace, &name),
         Command::Bench { json } => benchmark::run(&workspace, json.as_deref()).map(done),
