@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long the addresses must stand still before a change is told: an interface that comes up gets its addresses
 /// one by one.
-const SETTLE: Duration = Duration::from_millis(250);
+const SETTLE: Duration = Duration::from_millis(100);
 /// Changes that never stand still are told all the same, this long after the first.
 const AT_MOST: Duration = Duration::from_secs(1);
 /// How often the addresses are read where the system does not tell of changes.
@@ -65,7 +65,7 @@ impl Interfaces {
     }
 
     /// Waits until the set of addresses is another one than at the last call (or the start, or the clone). A change
-    /// is told once, when it has settled: a quarter of a second, one second at most. Cancel-safe.
+    /// is told once, when it has settled: a tenth of a second, one second at most. Cancel-safe.
     pub async fn changed(&mut self) {
         if self.addresses.changed().await.is_err() {
             // The watch ended, with the whole program; nobody is to be woken in a loop for that.
