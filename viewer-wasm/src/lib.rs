@@ -75,7 +75,9 @@ fn session() -> Result<SessionId, String> {
         .or_else(signal::Memory::last)
         .ok_or_else(|| "this page’s address names no session: open it from your desk".to_owned())?;
     let memory = signal::Memory::of(session);
-    if let Some(secret) = said.secret {
+    // Elsewhere than on the server's own page it counts for nothing: whoever wrote the link, the desk of that very server
+    // among them, would know it.
+    if let Some(secret) = said.secret.filter(|_| of_path.is_some()) {
         memory.set("secret", &secret.expose());
     } else if said.new_secret && memory.secret().is_none() {
         let secret = kept::draw_secret().map_err(|missing| missing.to_string())?;

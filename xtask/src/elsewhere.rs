@@ -118,12 +118,16 @@ fn static_files(page: &str) -> Vec<String> {
         .split("\"/static/")
         .skip(1)
         .filter_map(|rest| rest.split(['"', '#']).next())
-        .filter(|name| !Path::new(name).extension().is_some_and(|extension| extension == "js"))
+        .filter(|name| !has_ending(name, "js"))
         .map(str::to_owned)
         .collect();
     names.sort();
     names.dedup();
     names
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == ending)
 }
 
 /// Glue and loader in one; the module is taken only if it is the one that belongs to them.
@@ -152,7 +156,7 @@ fn page_elsewhere(page: &str, files: &Files, server: Option<&str>) -> Result<Str
         hash(WHOLE_SCRIPT)?
     );
     page = replace_once(&page, "<script type=\"module\" src=\"/static/session.js\"></script>", &script)?;
-    for name in files.keys().filter(|name| name.ends_with(".css")) {
+    for name in files.keys().filter(|name| has_ending(name, "css")) {
         let from = format!("<link rel=\"stylesheet\" href=\"/{name}\">");
         let to = format!("<link rel=\"stylesheet\" href=\"{name}\" integrity=\"{}\">", hash(name)?);
         page = replace_once(&page, &from, &to)?;

@@ -24,6 +24,7 @@ pub(super) fn stories() -> Vec<Story> {
             whole_session
         ),
         story!("a_changed_byte_of_the_static_viewer_is_refused_by_the_browser", 60, changed_byte),
+        story!("a_tab_of_another_origin_believes_no_digits_of_a_link", 40, digits_of_a_link),
     ]
 }
 
@@ -87,7 +88,7 @@ async fn whole_session(stage: &Stage) -> Result<()> {
 }
 
 /// Opens a session's tab as the desk does.
-async fn open(tab: &Tab, elsewhere: &Elsewhere, server: &Server) -> Result<()> {
+async fn open(tab: &Tab, elsewhere: &Elsewhere, server: &Server, end: &str) -> Result<()> {
     let session = Session::new(server).await?;
     let response = reqwest::Client::new()
         .post(format!("{}/api/sessions/{}/tickets", server.url, session.id))
@@ -100,7 +101,7 @@ async fn open(tab: &Tab, elsewhere: &Elsewhere, server: &Server) -> Result<()> {
     let ticket = answer["ticket"].as_str().context("no ticket")?;
     tab.goto("about:blank").await?;
     let (origin, id) = (elsewhere.origin(), &session.id);
-    tab.goto(&format!("{origin}/#session={id}&server={}&ticket={ticket}&new", server.url)).await
+    tab.goto(&format!("{origin}/#session={id}&server={}&ticket={ticket}{end}", server.url)).await
 }
 
 async fn changed_byte(stage: &Stage) -> Result<()> {
@@ -108,14 +109,14 @@ async fn changed_byte(stage: &Stage) -> Result<()> {
     let tab = stage.chromium().await?;
     let viewer = Viewer { tab: tab.clone() };
     // As it was made, it works: what follows is not refused for another reason.
-    open(&tab, &elsewhere, &server).await?;
+    open(&tab, &elsewhere, &server, "&new").await?;
     viewer.phase("waiting").await?;
 
     for (file, phase) in [("nearhand_viewer_bg.wasm", "broken"), ("viewer.js", "opening")] {
         elsewhere.change(Some(file));
         // What the browser wrote until now is about something else.
         tab.console().await?;
-        open(&tab, &elsewhere, &server).await?;
+        open(&tab, &elsewhere, &server, "&new").await?;
         wait::find(PAGE, &format!("the browser to refuse {file}"), || async {
             let console = tab.console().await?;
             Ok(console.iter().any(|line| line.contains("integrity") && line.contains(file)).then_some(()))
@@ -124,6 +125,18 @@ async fn changed_byte(stage: &Stage) -> Result<()> {
         viewer.phase(phase).await?;
     }
     elsewhere.change(None);
-    open(&tab, &elsewhere, &server).await?;
+    open(&tab, &elsewhere, &server, "&new").await?;
     viewer.phase("waiting").await
+}
+
+/// The server makes the link. Were its digits believed, it would know the whole code.
+async fn digits_of_a_link(stage: &Stage) -> Result<()> {
+    let (elsewhere, server) = begin(stage).await?;
+    let tab = stage.chromium().await?;
+    let viewer = Viewer { tab: tab.clone() };
+    open(&tab, &elsewhere, &server, "&705").await?;
+    viewer.phase("waiting").await?;
+    tab.reads("#code", "•••").await?;
+    ensure!(!tab.text("body").await?.contains("705"), "the tab shows the digits of the link");
+    Ok(())
 }

@@ -36,7 +36,8 @@ pub(super) struct Sessions {
     technician: Technician,
     /// The origin that serves the session tab; `None`: this server.
     viewer: Option<String>,
-    sessions: Vec<Row>,
+    #[serde(rename = "sessions")]
+    rows: Vec<Row>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +74,7 @@ impl Sessions {
         Self {
             technician: app.registry.technician().clone(),
             viewer: app.origins.viewer().map(str::to_owned),
-            sessions: summaries.into_iter().map(|summary| Row::new(summary, now)).collect(),
+            rows: summaries.into_iter().map(|summary| Row::new(summary, now)).collect(),
         }
     }
 }
