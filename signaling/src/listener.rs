@@ -31,6 +31,7 @@ use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::metrics::{Kind, Metrics};
+use crate::tls::ACME_TLS;
 use crate::turn::{Relay, speaks_turn};
 use crate::web::PeerAddress;
 
@@ -161,6 +162,10 @@ async fn greet(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit,
             () = stop.cancelled() => return,
         },
     };
+    if protocol.as_deref() == Some(ACME_TLS) {
+        // Whoever looks has seen what it came for (RFC 8737, 3): nothing is served behind that certificate.
+        return;
+    }
     let mut connection = Connection { early: Bytes::new(), stream, _place: place };
     if let Some(relay) = relay {
         let turn = if let Some(protocol) = protocol {

@@ -77,8 +77,8 @@ pub struct Options {
     pub tls_acme_ca: Option<PathBuf>,
 
     /// For trial: a certificate that the server makes for itself, for this name or address (several with commas) and those
-    /// that it has anyway. No browser and no host believes it by itself; its SHA-256 is logged, to compare or to import.
-    /// With --state it stays the same.
+    /// that it has anyway. No browser and no host believes it by itself: its SHA-256 is logged, to compare. With --state it
+    /// stays the same, and lies there as self-signed.crt, to import (nearhand-host --ca-cert).
     #[arg(
         long,
         env = "NEARHAND_TLS_SELF_SIGNED",
