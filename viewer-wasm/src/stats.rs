@@ -114,6 +114,7 @@ fn sample(report: &Map) -> Sample {
     let by_id =
         |id: Option<String>| id.map(|id| report.get(&id.into())).filter(|found| !found.is_undefined());
     let mut selected = None;
+    let mut by_pairs = 0.0;
     for entry in Array::from(&report.values()).iter() {
         let number = |name| dom::number(&entry, name).unwrap_or_default();
         match dom::string(&entry, "type").as_deref() {
@@ -135,15 +136,20 @@ fn sample(report: &Map) -> Sample {
                 sample.received += number("bytesReceived");
                 selected = by_id(dom::string(&entry, "selectedCandidatePairId")).or(selected);
             }
-            // A browser that does not say which pair is selected: Firefox marks it so.
-            Some("candidate-pair")
+            // Firefox knows no transports: there the pairs count, and one is marked.
+            Some("candidate-pair") => {
+                by_pairs += number("bytesReceived");
                 if selected.is_none()
-                    && dom::get(&entry, "selected").is_some_and(|selected| selected.is_truthy()) =>
-            {
-                selected = Some(entry);
+                    && dom::get(&entry, "selected").is_some_and(|selected| selected.is_truthy())
+                {
+                    selected = Some(entry);
+                }
             }
             _ => {}
         }
+    }
+    if sample.received == 0.0 {
+        sample.received = by_pairs;
     }
     // After a restart there are nominated pairs of before beside it.
     if let Some(pair) = selected {
