@@ -141,10 +141,19 @@ pub(crate) fn wall_clock_ms() -> f64 {
 impl Viewer {
     /// Signs in by a link that leads into the session.
     pub(crate) async fn open(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
+        Self::open_at(tab, server, session, SECRET).await
+    }
+
+    /// As [`Self::open`], with a tab that uses relayed paths only.
+    pub(crate) async fn open_relayed(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
+        Self::open_at(tab, server, session, &format!("{SECRET}%26relay%3Donly")).await
+    }
+
+    async fn open_at(tab: Tab, server: &Server, session: &Session, fragment: &str) -> Result<Self> {
         if tab.kind == Kind::Chromium {
             tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": KEEP_PEERS})).await?;
         }
-        tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{SECRET}", server.url, session.id))
+        tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{fragment}", server.url, session.id))
             .await?;
         tab.click("#submit").await?;
         Ok(Self { tab })

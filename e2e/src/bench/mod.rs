@@ -6,10 +6,12 @@
 //! read from that very frame.
 
 mod moving;
+mod relayed;
 mod report;
 mod sizes;
 mod still;
 mod times;
+mod turn;
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -43,9 +45,12 @@ pub(crate) fn rows() -> Vec<(&'static str, Measure)> {
         ("idle", |stage, report| Box::pin(still::idle(stage, report))),
         ("still", |stage, report| Box::pin(still::still(stage, report))),
         ("connect", |stage, report| Box::pin(times::connect(stage, report))),
+        ("connect_far", |stage, report| Box::pin(relayed::connect(stage, report))),
         ("reconnect", |stage, report| Box::pin(times::reconnect(stage, report))),
         ("encode", |stage, report| Box::pin(times::encode(stage, report))),
         ("file", |stage, report| Box::pin(times::file(stage, report))),
+        ("file_relayed", |stage, report| Box::pin(relayed::file(stage, report))),
+        ("relay", |stage, report| Box::pin(relayed::relay(stage, report))),
         ("host", |stage, report| Box::pin(sizes::host(stage, report))),
         ("viewer", |stage, report| Box::pin(sizes::viewer(stage, report))),
         ("server", |stage, report| Box::pin(sizes::server(stage, report))),

@@ -1,8 +1,10 @@
 //! The stories, by group.
 
+mod canary;
 mod chat;
 mod consent;
 mod control;
+mod coturn;
 mod endings;
 mod evil;
 pub(crate) mod files;
@@ -46,7 +48,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         firefox::stories(),
         gallery::stories(),
     ];
-    let reach = [reach::stories(), evil::stories()];
+    let reach = [reach::stories(), evil::stories(), canary::stories(), coturn::stories()];
     vec![
         ("harness", harness::stories()),
         ("main-job", main_job.into_iter().flatten().collect()),

@@ -16,7 +16,7 @@ use crate::meeting::{Meeting, SECRET, Session, Viewer, names};
 use crate::places::on_path;
 use crate::process::Process;
 use crate::runner::{Skipped, Story};
-use crate::server::Server;
+use crate::server::{Server, Setting};
 use crate::stage::Stage;
 use crate::wait;
 use crate::x::xvfb::Xvfb;
@@ -57,9 +57,13 @@ impl Capture {
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(Duration::from_secs(10)).await?;
         let said = self.process.stderr.text();
-        let counts = said.split("Packets received/dropped").nth(1).context("dumpcap did not count its packets")?;
+        let counts =
+            said.split("Packets received/dropped").nth(1).context("dumpcap did not count its packets")?;
         let counts = counts.rsplit_once(": ").map_or(counts, |(_, counts)| counts);
-        ensure!(counts.split_whitespace().next().is_some_and(|c| c.ends_with("/0")), "packets were lost: {said}");
+        ensure!(
+            counts.split_whitespace().next().is_some_and(|c| c.ends_with("/0")),
+            "packets were lost: {said}"
+        );
         std::fs::read(&self.file).context("reading the capture")
     }
 }
@@ -78,7 +82,8 @@ fn canary(name: &str) -> String {
 /// A text over the customer's whole screen.
 async fn show(stage: &Stage, xvfb: &Xvfb, text: &str) -> Result<()> {
     let ready = stage.folder("screen")?.join("ready");
-    let script = format!("for n in $(seq 50); do echo {text}; done; touch {}; exec sleep 600", ready.display());
+    let script =
+        format!("for n in $(seq 50); do echo {text}; done; touch {}; exec sleep 600", ready.display());
     let mut command = stage.command("xterm");
     command.args(["-geometry", "200x60+0+0", "-e", "sh", "-c", &script]).env("DISPLAY", &xvfb.display);
     stage.start("xterm", &mut command)?;
@@ -94,28 +99,28 @@ fn file_of(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
 }
 
 /// Both ends, who may use nothing but the relay.
-async fn meet(stage: &Stage, requests: &Requests, relay: u16, screen: &str) -> Result<Meeting> {
+async fn meet(stage: &Stage, requests: &Requests, ports: [u16; 2], screen: &str) -> Result<Meeting> {
     let xvfb = Xvfb::start(stage, 1280, 800).await?;
     show(stage, &xvfb, screen).await?;
     let origin = format!("http://{}", requests.address);
-    let relay = format!("127.0.0.1:{relay}");
-    let mut server = Server::start_with(
-        stage,
-        &[("NEARHAND_LOG", "trace"), ("NEARHAND_PUBLIC_URL", &origin), ("NEARHAND_RELAY_LISTEN", &relay)],
-    )
-    .await?;
-    requests.pass_on_to(server.address());
-    server.url = origin;
+    let [listen, relay] = ports.map(|port| format!("127.0.0.1:{port}"));
+    requests.pass_on_to(&listen);
+    let variables =
+        [("NEARHAND_LOG", "trace"), ("NEARHAND_PUBLIC_URL", &origin), ("NEARHAND_RELAY_LISTEN", &relay)];
+    let setting = Setting {
+        listen: Some(listen),
+        url: Some(origin.clone()),
+        variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        ..Setting::default()
+    };
+    let server = Server::start_in(stage, setting).await?;
     let session = Session::new(&server).await?;
     // The customer looks at the page first, as people do.
     let customer = stage.chromium().await?;
     customer.goto(&format!("{}/#{}", server.url, session.code)).await?;
     customer.seen("#step-start").await?;
 
-    let tab = stage.chromium().await?;
-    super::pairing::sign_in(&tab, &server).await?;
-    tab.goto(&format!("{}/session/{}#{SECRET}&relay=only", server.url, session.id)).await?;
-    let viewer = Viewer { tab };
+    let viewer = Viewer::open_relayed(stage.chromium().await?, &server, &session).await?;
     viewer.phase("waiting").await?;
     let host = Host::start_with(stage, &server.url, |command| {
         command.args(["--relay-only", "--code", &session.code]).env("DISPLAY", &xvfb.display);
@@ -143,14 +148,82 @@ async fn canaries(stage: &Stage) -> Result<()> {
         ("the customer's file", &file_out),
     ])?;
     let requests = Requests::open().await?;
-    let relay = free_port()?;
-    let mut capture = Capture::start(stage, &[relay, requests.address.port()]).await?;
-    let mut meeting = meet(stage, &requests, relay, &screen).await?;
-    // Beside the relay's own port there is the server's, which is known by now.
-    let port: u16 = server_port(&meeting)?;
-    if port != requests.address.port() {
-        let second = Capture::start_second(stage, port).await?;
-        capture.also = Some(second);
+    let ports = [free_port()?, free_port()?];
+    let capture = Capture::start(stage, &ports).await?;
+    let mut meeting = meet(stage, &requests, ports, &screen).await?;
+    talk(&mut meeting, &chat_in, &chat_out).await?;
+    send_files(stage, &mut meeting, &file_in, &file_out).await?;
+
+    // The counter-check of each search: what everybody may know is found.
+    let known = Needles::new(&[("the session", &meeting.session.id)])?;
+    let pid = meeting.server.pid();
+    let (found, searched) = needles.found_in_memory(pid)?;
+    ensure!(found.is_empty(), "the server's memory holds {found:?}");
+    let (found, _) = known.found_in_memory(pid)?;
+    ensure!(!found.is_empty(), "not even the session was found in {searched} bytes of the server's memory");
+    meeting.host.types("/end")?;
+    meeting.viewer.phase("ended").await?;
+    let (found, _) = needles.found_in_memory(pid)?;
+    ensure!(found.is_empty(), "after the session the server's memory holds {found:?}");
+
+    let captured = capture.end().await?;
+    ensure!(captured.len() > 2 * FILE, "only {} bytes went through the relay", captured.len());
+    let found = needles.found_in(&captured);
+    ensure!(found.is_empty(), "the capture holds {found:?}");
+    ensure!(!known.found_in(&captured).is_empty(), "not even the session was found in the capture");
+
+    let log = meeting.server.log();
+    ensure!(log.contains("TRACE"), "the server did not log everything");
+    let found = needles.found_in(log.as_bytes());
+    ensure!(found.is_empty(), "the log holds {found:?}");
+    ensure!(!known.found_in(log.as_bytes()).is_empty(), "not even the session was found in the log");
+
+    no_secret(&requests.all(), &meeting.session.code)?;
+    println!(
+        "        {} bytes captured, {searched} bytes of memory, {} bytes of log, {} requests and messages",
+        captured.len(),
+        log.len(),
+        requests.all().len()
+    );
+    Ok(())
+}
+
+async fn talk(meeting: &mut Meeting, technicians: &str, customers: &str) -> Result<()> {
+    chat::write(meeting, technicians).await?;
+    meeting.host.says(technicians).await?;
+    meeting.host.types(customers)?;
+    meeting.viewer.tab.reads(names::CHAT_LINES, customers).await
+}
+
+/// One each way, with the canary as its name too.
+async fn send_files(stage: &Stage, meeting: &mut Meeting, technicians: &str, customers: &str) -> Result<()> {
+    let folder = stage.folder("sent")?;
+    let sent = file_of(&folder, &format!("{technicians}.txt"), technicians)?;
+    super::files::send(meeting, &sent).await?;
+    meeting.host.asked(host::FILES_IN, true).await?;
+    super::files::arrives(&meeting.host.downloads.join(format!("{technicians}.txt")), &sent).await?;
+    let sent = file_of(&folder, &format!("{customers}.txt"), customers)?;
+    meeting.host.types(&format!("/send {}", sent.display()))?;
+    meeting.host.asked(host::FILES_OUT, true).await?;
+    let tab = &meeting.viewer.tab;
+    tab.reads(names::TRANSFERS, customers).await?;
+    tab.click(names::SAVE).await?;
+    super::files::arrives(&tab.downloads.join(format!("{customers}.txt")), &sent).await
+}
+
+/// Neither the last three digits as a word of their own nor the whole code are in any request.
+fn no_secret(requests: &[String], code: &str) -> Result<()> {
+    let nameplate = code.strip_suffix(SECRET).context("a code without the secret")?;
+    for path in ["GET / ", "GET /ws/host ", "GET /ws/viewer ", "POST /sign-in "] {
+        ensure!(requests.iter().any(|request| request.starts_with(path)), "no request {path} was kept");
+    }
+    ensure!(requests.iter().any(|request| request.contains(nameplate)), "not even the nameplate was found");
+    for request in requests {
+        let mut words = request.split(|c: char| !c.is_ascii_alphanumeric());
+        if request.contains(code) || words.any(|word| word == SECRET) {
+            let line = request.lines().next().unwrap_or_default();
+            anyhow::bail!("the secret part of the code is in a request: {line}");
+        }
     }
     Ok(())
 }

@@ -124,7 +124,8 @@ fn messages(mut rest: &[u8]) -> Vec<String> {
         };
         let Some((mask, after)) = after.split_first_chunk::<4>() else { break };
         let payload = &after[..length.min(after.len())];
-        let bytes: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        let bytes: Vec<u8> =
+            payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
         messages.push(String::from_utf8_lossy(&bytes).into_owned());
         rest = &after[payload.len()..];
     }

@@ -47,7 +47,6 @@ struct Betrayed {
     viewer: Viewer,
     host: Host,
     middle: Middle,
-    session: Session,
 }
 
 impl Betrayed {
@@ -63,7 +62,7 @@ impl Betrayed {
         viewer.phase("waiting").await?;
         let middle = Middle::start(server, mode).await?;
         let host = Host::start(stage, &middle.url, display, &session.code)?;
-        Ok(Self { viewer, host, middle, session })
+        Ok(Self { viewer, host, middle })
     }
 
     /// The customer says yes to the first question.
