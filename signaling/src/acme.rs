@@ -102,6 +102,17 @@ impl Acme {
     }
 
     async fn renew(&self) -> Result<Facts, AcmeError> {
+        match self.try_renew().await {
+            Err(problem @ AcmeError::AccountUnknown { .. }) => {
+                warn!(%problem, "making another account");
+                account::forget(&self.folder)?;
+                self.try_renew().await
+            }
+            other => other,
+        }
+    }
+
+    async fn try_renew(&self) -> Result<Facts, AcmeError> {
         let account = account::open(&self.options, &self.folder, &self.https).await?;
         let path = self.folder.join(CERTIFICATE);
         let key = order::fulfil(&account, &self.options.domains, &self.shown, &self.https, &path).await?;

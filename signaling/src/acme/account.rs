@@ -48,6 +48,12 @@ pub(super) async fn open(options: &AcmeOptions, folder: &Path, https: &Https) ->
     Ok(account)
 }
 
+/// Another one is made next time.
+pub(super) fn forget(folder: &Path) -> Result<(), TlsError> {
+    let path = folder.join(FILE);
+    std::fs::remove_file(&path).map_err(|error| TlsError::Io { action: "remove", path, error })
+}
+
 fn read(path: &Path) -> Result<Option<Kept>, TlsError> {
     let io = |error| TlsError::Io { action: "read", path: path.to_owned(), error };
     let file = match File::open(path) {

@@ -84,6 +84,12 @@ pub enum AcmeError {
         /// In its words.
         said: String,
     },
+    /// It has forgotten the account; another one is made.
+    #[error("the authority does not know this server's account any more: {said}")]
+    AccountUnknown {
+        /// In its words.
+        said: String,
+    },
     /// It gives no certificates to strangers.
     #[error(
         "the authority takes only accounts that were made with it beforehand, which this server can't use: {said}; \
@@ -139,6 +145,7 @@ impl AcmeError {
         let said = said(problem);
         match (kind, name.map(str::to_owned)) {
             ("rateLimited", _) => Self::TooOften { said, retry_at },
+            ("accountDoesNotExist", _) => Self::AccountUnknown { said },
             ("externalAccountRequired", _) => Self::AccountNeeded { said },
             ("dns", Some(name)) => Self::NoAddress { name, said },
             ("connection", Some(name)) => Self::NoConnection { name, said },
@@ -187,6 +194,7 @@ mod tests {
         for (kind, words) in [
             ("rateLimited", "staging"),
             ("externalAccountRequired", "--tls-cert"),
+            ("accountDoesNotExist", "any more"),
             ("dns", "A or AAAA record"),
             ("connection", "port 443 of a.example"),
             ("tls", "something else"),

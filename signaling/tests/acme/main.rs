@@ -107,6 +107,23 @@ async fn a_certificate_that_ends_soon_is_renewed_while_connections_last() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn an_account_that_the_authority_forgot_is_made_again() {
+    let state = tempfile::tempdir().unwrap();
+    let mut pebble = Pebble::start().await;
+    let server = serve(&pebble, &[NAME], state.path()).await;
+    certificate(pebble.looks_at, NAME, &pebble.roots().await).await;
+    server.stop().await;
+    let account = || std::fs::read(state.path().join("acme/account.json")).unwrap();
+    let first = account();
+
+    pebble.forget_everything().await;
+    let server = serve(&pebble, &["other.example.test"], state.path()).await;
+    certificate(pebble.looks_at, "other.example.test", &pebble.roots().await).await;
+    assert_ne!(account(), first);
+    server.stop().await;
+}
+
 /// The program, which says in its log why there is no certificate.
 struct Program(Child);
 

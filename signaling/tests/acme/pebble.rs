@@ -21,6 +21,7 @@ pub(crate) struct Pebble {
     folder: tempfile::TempDir,
     port: u16,
     management: u16,
+    names: [u16; 2],
     /// Where it looks whether a name leads to who asks for it.
     pub(crate) looks_at: u16,
 }
@@ -46,22 +47,35 @@ impl Pebble {
         }});
         std::fs::write(path("config.json"), config.to_string()).unwrap();
 
-        let mut pebble = Self { programs: Vec::new(), folder, port, management, looks_at };
+        let names = [names, names_management];
+        let mut pebble = Self { programs: Vec::new(), folder, port, management, names, looks_at };
+        pebble.run_all().await;
+        pebble
+    }
+
+    /// Starts it again: it knows no account, and signs with another key.
+    pub(crate) async fn forget_everything(&mut self) {
+        self.end();
+        self.run_all().await;
+    }
+
+    async fn run_all(&mut self) {
+        let [names, names_management] = self.names;
         let names = format!("127.0.0.1:{names}");
         let mut command = Command::new("pebble-challtestsrv");
         command.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &names]);
         command.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
         command.args(["-management", &format!("127.0.0.1:{names_management}")]);
-        pebble.run(&mut command);
+        self.run(&mut command);
         let mut command = Command::new("pebble");
-        command.arg("-config").arg(pebble.folder.path().join("config.json")).args(["-dnsserver", &names]);
+        command.arg("-config").arg(self.folder.path().join("config.json")).args(["-dnsserver", &names]);
         // Without pauses, and without moods.
         command
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_WFE_NONCEREJECT", "0")
             .env("PEBBLE_AUTHZREUSE", "0");
-        pebble.run(&mut command);
-        for port in [names_management, port, management] {
+        self.run(&mut command);
+        for port in [names_management, self.port, self.management] {
             soon(async {
                 while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -69,7 +83,13 @@ impl Pebble {
             })
             .await;
         }
-        pebble
+    }
+
+    fn end(&mut self) {
+        for mut program in self.programs.drain(..) {
+            let _ended_already = program.kill();
+            let _ended_already = program.wait();
+        }
     }
 
     fn run(&mut self, command: &mut Command) {
@@ -104,10 +124,7 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for program in &mut self.programs {
-            let _ended_already = program.kill();
-            let _ended_already = program.wait();
-        }
+        self.end();
     }
 }
 
