@@ -18,7 +18,6 @@ use crate::lab::{Certificates, Firewall, Lab, Plan, SERVER_V4, SERVER_V6};
 use crate::meeting::{Session, Viewer};
 use crate::namespace::Bridge;
 use crate::places::on_path;
-use crate::process::Process;
 use crate::runner::{Skipped, Story};
 use crate::server::{Server, Setting};
 use crate::stage::Stage;
@@ -43,7 +42,7 @@ struct Town {
     lab: Arc<Lab>,
     certificates: Certificates,
     folder: PathBuf,
-    coturn: Process,
+    coturn_log: PathBuf,
     tab: Tab,
     xvfb: Xvfb,
     bridge: Bridge,
@@ -63,14 +62,14 @@ impl Town {
         }
         let folder = stage.folder("turn-config")?;
         let certificates = Certificates::make(&folder, &[PAGES, TURN])?;
-        let coturn = start_coturn(stage, &lab, &certificates, &folder).await?;
+        let coturn_log = start_coturn(stage, &lab, &certificates, &folder).await?;
         let trust = format!("--ignore-certificate-errors-spki-list={}", certificates.public_key_hash);
         let setting =
             browser::Setting { namespace: Some(lab.technician.end.clone()), arguments: vec![trust] };
         let tab = stage.browser_with(Kind::Chromium, setting).await?;
         let xvfb = Xvfb::start(stage, 1280, 800).await?;
         let bridge = lab.server.bridge((SERVER_V4, 443).into()).await?;
-        Ok(Self { lab, certificates, folder, coturn, tab, xvfb, bridge })
+        Ok(Self { lab, certificates, folder, coturn_log, tab, xvfb, bridge })
     }
 
     /// A client that finds the pages at the end of a bridge.
@@ -102,7 +101,8 @@ impl Town {
 
     /// A session in which both ends use relays only, until the picture is there; then it ends.
     async fn meet(&self, stage: &Stage, server: &Server) -> Result<()> {
-        let before = self.coturn.stdout.text().len();
+        let log = || std::fs::read_to_string(&self.coturn_log).context("reading coturn's log");
+        let before = log()?.len();
         let session = Session::new(server).await?;
         let viewer = Viewer::open_relayed(self.tab.clone(), server, &session).await?;
         viewer.phase("waiting").await?;
@@ -120,7 +120,7 @@ impl Town {
         })
         .await?;
         // Each end came with credentials of its own seat, made by the one server and checked by the other.
-        let log = self.coturn.stdout.text();
+        let log = log()?;
         for seat in ["host", "viewer"] {
             let user = format!(":{}:{seat}>: incoming packet ALLOCATE processed, success", session.id);
             ensure!(log[before..].contains(&user), "coturn did not let the {seat} in:\n{}", &log[before..]);
@@ -156,7 +156,9 @@ fn name(path: &Path) -> Result<&str> {
     path.to_str().context("a temporary folder that is no UTF-8")
 }
 
-async fn start_coturn(stage: &Stage, lab: &Lab, files: &Certificates, folder: &Path) -> Result<Process> {
+async fn start_coturn(stage: &Stage, lab: &Lab, files: &Certificates, folder: &Path) -> Result<PathBuf> {
+    // What it writes to a pipe comes late, to a file at once.
+    let log = folder.join("coturn.log");
     let text = put(
         COTURN,
         &[
@@ -165,17 +167,17 @@ async fn start_coturn(stage: &Stage, lab: &Lab, files: &Certificates, folder: &P
             ("/etc/coturn/fullchain.pem", name(&files.certificate)?),
             ("/etc/coturn/privkey.pem", name(&files.key)?),
             ("CHANGE-this-to-the-secret-of-nearhand", SHARED_SECRET),
-            ("\nsyslog\n", "\nlog-file=stdout\n"),
+            ("\nsyslog\n", &format!("\nlog-file={}\nsimple-log\n", name(&log)?)),
         ],
     )?;
     let file = write(folder, "turnserver.conf", &text)?;
     let mut command = stage.command_in(Some(&lab.server), "turnserver");
-    command.arg("-c").arg(file).arg("--pidfile=");
+    command.arg("-c").arg(file).args(["--pidfile=", "--verbose"]);
     let coturn = stage.start("coturn", &mut command)?;
     for port in [3478, 5349] {
         answers(lab, (SERVER_V4, port).into()).await.with_context(|| coturn.stdout.text())?;
     }
-    Ok(coturn)
+    Ok(log)
 }
 
 /// Waits until somebody listens there.
