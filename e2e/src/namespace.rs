@@ -100,12 +100,19 @@ impl Namespace {
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut hosts = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
         for (address, name) in names {
-            // Writing into a text never fails.
-            let _ = writeln!(hosts, "{address} {name}");
+            // With a dot behind it, too: so Chromium looks up the names of STUN and TURN servers over UDP. (Writing into a
+            // text never fails.)
+            let _ = writeln!(hosts, "{address} {name} {name}.");
         }
-        std::fs::write(folder.join("hosts"), hosts)?;
         // Nobody listens there: the answer comes at once.
-        std::fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")?;
+        let servers = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+        for (name, text) in [("hosts", hosts.as_str()), ("resolv.conf", servers)] {
+            let path = folder.join(name);
+            // Chromium watches these files and drops what it was just looking up when one is written.
+            if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+                std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            }
+        }
         Ok(())
     }
 
