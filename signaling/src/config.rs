@@ -181,7 +181,10 @@ impl Config {
                     "--viewer-origin {viewer}: what comes over plain HTTP can be changed on the way; make it https"
                 ));
             }
-            if self.public_url.as_ref().is_some_and(|own| own.origin() == viewer.origin()) {
+            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            let listening = || Url::parse(&format!("{scheme}://{}", self.listen)).ok();
+            let own = self.public_url.clone().or_else(listening);
+            if own.is_some_and(|own| own.origin() == viewer.origin()) {
                 problems.push(format!(
                     "--viewer-origin {viewer} is this server's own: name another one, or drop the option"
                 ));

@@ -138,6 +138,8 @@ fn whole_script(glue: &str, loader: &str, module: &str) -> Result<String> {
     );
     let loader = replace_once(loader, &import, "")?;
     let loader = replace_once(&loader, "await init();", &fetched)?;
+    // The way back is known once the module runs; before, it would lead to a desk that this origin does not have.
+    let loader = replace_once(&loader, ", \"to-desk\"]", "]")?;
     ensure!(
         glue.contains("function start()") && glue.contains("__wbg_init as default"),
         "the glue of {SCRIPT} is not as it was: it should export `start` and `__wbg_init`"
@@ -272,7 +274,8 @@ mod tests {
     #[test]
     fn the_script_is_whole_and_names_its_module() {
         let glue = "export function start() {}\nexport { initSync, __wbg_init as default };\n";
-        let loader = "import init, { start } from \"/viewer/nearhand_viewer.js\";\ntry {\n  await init();\n  start();\n}";
+        let loader = "import init, { start } from \"/viewer/nearhand_viewer.js\";\ntry {\n  await init();\n  start();\n} \
+            catch { show([\"reload\", \"to-desk\"]); }";
         let script = whole_script(glue, loader, "sha384-x").unwrap();
         assert!(script.starts_with(glue) && !script.contains("import init"));
         assert!(script.contains("integrity: \"sha384-x\""), "{script}");

@@ -59,6 +59,7 @@ fn unsafe_options_are_refused_and_say_what_to_set() {
         (&["--tls-acme-ca", "ca.pem"], "needs --tls-acme"),
         (&["--viewer-origin", "https://viewer.example/x"], "without a path"),
         (&["--viewer-origin", "http://viewer.example"], "make it https"),
+        (&["--viewer-origin", "http://127.0.0.1:8080"], "this server's own"),
         (
             &[
                 "--behind-proxy",
