@@ -17,6 +17,7 @@ pub mod fake;
 mod feedback;
 mod fingerprint;
 mod interfaces;
+mod mdns;
 mod media;
 mod nack;
 mod peer;

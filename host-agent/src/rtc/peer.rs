@@ -7,6 +7,7 @@ use super::estimate::Estimator;
 use super::event::{Candidate, EventSender, Events};
 use super::feedback::{self, FeedbackTap};
 use super::fingerprint::Fingerprint;
+use super::mdns::Names;
 use super::media::{self, Video};
 use super::nack::{self, NackGate};
 use super::relay::Relays;
@@ -51,7 +52,10 @@ pub struct Peer {
     teller: Arc<Teller>,
     relay_only: bool,
     /// One negotiation at a time.
-    negotiation: Mutex<Negotiation>,
+    negotiation: Arc<Mutex<Negotiation>>,
+    names: Arc<Names>,
+    /// One for each name of the browser; they end by themselves within two seconds.
+    lookups: Mutex<JoinSet<()>>,
     local_fingerprint: OnceLock<Fingerprint>,
     remote_fingerprint: Arc<OnceLock<Fingerprint>>,
     /// Changed or dropped: the supervisor ends.
@@ -93,8 +97,7 @@ impl Peer {
             .with(feedback::SLOT, FeedbackTap::new(shared.clone(), events.keyframe.clone()));
 
         let settings = SettingEngineBuilder::new()
-            // Resolving a browser's `.local` names needs port 5353, and `build()` fails where that is taken. The
-            // browser finds us by our candidates instead, and becomes a peer-reflexive one.
+            // Its way of resolving a browser's `.local` names fails where port 5353 is taken. See `mdns`.
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             // Sockets and allocations survive a restart: a relay that is asked for a second allocation on the same
@@ -147,11 +150,13 @@ impl Peer {
             relays,
             teller,
             relay_only: config.relay_only,
-            negotiation: Mutex::new(Negotiation {
+            negotiation: Arc::new(Mutex::new(Negotiation {
                 video: None,
                 ice_servers: config.ice_servers.clone(),
                 ufrag: None,
-            }),
+            })),
+            names: Arc::default(),
+            lookups: Mutex::default(),
             local_fingerprint: OnceLock::new(),
             remote_fingerprint,
             stop,
@@ -171,6 +176,37 @@ impl Peer {
             negotiation.video = Some((track, sender));
         }
         Ok(())
+    }
+
+    /// Adds a candidate once its name is resolved, unless ICE was restarted meanwhile. A relay alone reaches no address
+    /// of a local network, and a question for it would tell the whole network of us.
+    async fn look_up(&self, name: String, candidate: Candidate) {
+        if self.relay_only {
+            return;
+        }
+        let ufrag = self.negotiation.lock().await.ufrag.clone();
+        let (names, connection, negotiation) =
+            (self.names.clone(), self.connection.clone(), self.negotiation.clone());
+        let looking = async move {
+            for ip in names.resolve(&name).await {
+                let negotiation = negotiation.lock().await;
+                if negotiation.ufrag != ufrag {
+                    return;
+                }
+                let init = RTCIceCandidateInit {
+                    candidate: candidate.candidate.replacen(&name, &ip.to_string(), 1),
+                    sdp_mid: candidate.sdp_mid.clone(),
+                    sdp_mline_index: candidate.sdp_m_line_index,
+                    ..Default::default()
+                };
+                if let Err(error) = connection.add_ice_candidate(init).await {
+                    tracing::debug!(error = kind(&error), "a candidate with a name was not taken");
+                }
+            }
+        };
+        let mut lookups = self.lookups.lock().await;
+        while lookups.try_join_next().is_some() {}
+        lookups.spawn(looking);
     }
 
     async fn negotiate(&self, offer_sdp: &str, negotiation: &mut Negotiation) -> Result<String, Error> {
@@ -231,8 +267,12 @@ impl Transport for Peer {
         }
         match candidate::remote(line) {
             Remote::Address => {}
-            // The end needs no act, and a `.local` name cannot be resolved here: see `MulticastDnsMode` above.
-            Remote::End | Remote::Name(_) => return Ok(()),
+            // The end needs no act.
+            Remote::End => return Ok(()),
+            Remote::Name(name) => {
+                self.look_up(name, candidate).await;
+                return Ok(());
+            }
             Remote::Impossible => return Err(RtcError::Candidate("an address that nobody can have".into())),
         }
         let init = RTCIceCandidateInit {
@@ -278,6 +318,7 @@ impl Transport for Peer {
 
     async fn close(&self) {
         self.stop.send_replace(true);
+        self.lookups.lock().await.shutdown().await;
         // Held while waiting, so that a second caller returns only when everything is joined, too.
         let mut supervisor = self.supervisor.lock().await;
         if let Some(task) = supervisor.as_mut() {
