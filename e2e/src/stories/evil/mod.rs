@@ -215,12 +215,12 @@ async fn guesses_at_host(stage: &Stage) -> Result<()> {
         // Another guess before the first is shown to be wrong: the exchange is not made again.
         let (other, another_share) = guess(Seat::Viewer, session, format!("{nameplate}{SECRET}").parse()?);
         line.say(&another_share).await?;
-        // What comes before the proof counts for nothing.
-        page.send("control", &ToHost::Ask(Rights::only(Right::View))).await?;
-        page.send("control", &ToHost::Prove(guessed_key.prove(&binding))).await?;
-        // Then the right code, with what is known of the host's part; and all that once more.
-        page.send("control", &ToHost::Prove(key(other, &theirs)?.prove(&binding))).await?;
-        page.send("control", &ToHost::Prove(guessed_key.prove(&binding))).await?;
+        let [first, second] =
+            [guessed_key, key(other, &theirs)?].map(|key| ToHost::Prove(key.prove(&binding)));
+        // What comes before the proof counts for nothing; after the first proof there is the right code, with what is
+        // known of the host's part, and all that once more.
+        let ask = ToHost::Ask(Rights::only(Right::View));
+        page.send_all("control", &[ask, first, second, first, ask]).await?;
 
         let reason = CloseReason::NotProven.as_str();
         host.says(&format!("SESSION ENDED: {reason}\n"))
@@ -313,7 +313,7 @@ async fn second_connection(stage: &Stage) -> Result<()> {
         .await?;
     page.send("control", &ToHost::Hello(hello())).await?;
     page.send("control", &ToHost::Ask(Rights::only(Right::Control))).await?;
-    page.send_bytes("chat", b"let me in").await?;
+    page.send_bytes("chat", &[b"let me in".to_vec()]).await?;
     // The customer writes; who has proved nothing does not read it.
     both.host.types("after")?;
     wait::find(Duration::from_secs(10), "the host's hello", || async {
@@ -321,8 +321,7 @@ async fn second_connection(stage: &Stage) -> Result<()> {
     })
     .await?;
     // A ping is answered to nobody else either: once this one has been read, so has everything before it.
-    page.send("control", &ToHost::Ping { nonce: 7 }).await?;
-    page.send("control", &ToHost::Prove(Proof([7; 32]))).await?;
+    page.send_all("control", &[ToHost::Ping { nonce: 7 }, ToHost::Prove(Proof([7; 32]))]).await?;
     both.both_say_so().await?;
     let told = page.control::<ToViewer>().await?;
     let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));

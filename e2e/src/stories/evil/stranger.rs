@@ -44,14 +44,18 @@ impl Page {
     }
 
     pub(super) async fn send<M: wire::Message>(&self, label: &str, message: &M) -> Result<()> {
-        self.send_bytes(label, &wire::encode(message)?).await
+        self.send_bytes(label, &[wire::encode(message)?]).await
     }
 
-    pub(super) async fn send_bytes(&self, label: &str, bytes: &[u8]) -> Result<()> {
-        self.0
-            .js::<Value>("stranger.send(arguments[0], arguments[1]);", &[json!(label), json!(bytes)])
-            .await
-            .map(drop)
+    /// All in one go: the other end may close after the first.
+    pub(super) async fn send_all<M: wire::Message>(&self, label: &str, messages: &[M]) -> Result<()> {
+        let bytes = messages.iter().map(wire::encode).collect::<Result<Vec<_>, _>>()?;
+        self.send_bytes(label, &bytes).await
+    }
+
+    pub(super) async fn send_bytes(&self, label: &str, messages: &[Vec<u8>]) -> Result<()> {
+        let body = "for (const message of arguments[1]) stranger.send(arguments[0], message);";
+        self.0.js::<Value>(body, &[json!(label), json!(messages)]).await.map(drop)
     }
 
     /// What came on the channel `control` so far, as far as it can be read.
