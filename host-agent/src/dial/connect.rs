@@ -152,7 +152,8 @@ fn parse(head: &[u8]) -> Result<Answer, Failure> {
     let stays = response.version == Some(1)
         || says("connection", "keep-alive")
         || says("proxy-connection", "keep-alive");
-    let length = values("content-length").next().map_or(Some(0), |value| value.trim().parse().ok());
+    // Without a length it goes on until the connection ends: RFC 9112, section 6.3.
+    let length = values("content-length").next().and_then(|value| value.trim().parse().ok());
     let body = length.filter(|_| stays && !closes && values("transfer-encoding").next().is_none());
     Ok(Answer { status, challenges: values("proxy-authenticate").map(str::to_owned).collect(), body })
 }

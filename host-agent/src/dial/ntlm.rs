@@ -74,18 +74,13 @@ impl Challenge {
         }
         let flags = u32_at(20)?;
         let nonce = message.get(24..32)?.try_into().ok()?;
-        // Old servers end here.
-        let information = match message.get(40..48) {
-            Some(field) => {
-                let length = usize::from(u16::from_le_bytes([field[0], field[1]]));
-                let start = usize::try_from(u32_at(44)?).ok()?;
-                if length > LONGEST_INFORMATION {
-                    return None;
-                }
-                if length == 0 { &[][..] } else { message.get(start..start.checked_add(length)?)? }
-            }
-            None => &[],
-        };
+        // Old servers know of none, and have something else at its place.
+        let information = (|| {
+            let length = usize::from(u16::from_le_bytes(message.get(40..42)?.try_into().ok()?));
+            let start = usize::try_from(u32_at(44)?).ok()?;
+            message.get(start..start.checked_add(length.min(LONGEST_INFORMATION + 1))?)
+        })();
+        let information = information.filter(|found| found.len() <= LONGEST_INFORMATION).unwrap_or_default();
         Some(Self { flags, nonce, information: information.to_vec() })
     }
 
@@ -158,14 +153,14 @@ mod tests {
     #[test]
     fn what_is_no_challenge() {
         let good = challenge(&[1, 0, 2, 0, b'a', 0, 0, 0, 0, 0]);
-        assert!(Challenge::read(&good).is_some());
-        assert!(Challenge::read(&good[..32]).is_some(), "an old one");
-        for cut in (0..32).chain([50]) {
+        assert_eq!(Challenge::read(&good).unwrap().information.len(), 10);
+        assert!(Challenge::read(&good[..32]).is_some_and(|old| old.information.is_empty()), "an old one");
+        for cut in 0..32 {
             assert!(Challenge::read(&good[..cut]).is_none(), "{cut}");
         }
         let mut far = good.clone();
         far[44..48].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(Challenge::read(&far).is_none());
+        assert!(Challenge::read(&far).unwrap().information.is_empty());
         assert!(authenticate("%%%", &credentials("me")).is_none());
     }
 

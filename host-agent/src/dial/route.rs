@@ -31,7 +31,7 @@ const SYSTEM: Duration = Duration::from_secs(3);
 /// Settings are read anew after this, since laptops move; one start of a session asks several times.
 const FRESH: Duration = Duration::from_secs(10);
 /// A proxy of the system's settings that was not there is asked last for this long.
-const DEAD: Duration = Duration::from_secs(60);
+const DEAD: Duration = Duration::from_mins(1);
 /// Proxies and targets that are remembered; there are one or two.
 const MOST: usize = 16;
 
