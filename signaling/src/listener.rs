@@ -47,6 +47,8 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// What the system takes of a connection beyond what it can send, in bytes.
+const UNSENT: u32 = 64 * 1024;
 /// Most that is read to see what a connection is, in bytes.
 const PEEK: usize = 1024;
 
@@ -114,6 +116,8 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
                 Ok((stream, peer)) => {
                     // A signal, and a relayed frame, is one small packet that somebody waits for.
                     let _only_slower = stream.set_nodelay(true);
+                    // And it should not wait behind megabytes that the system would take from us for a slow line.
+                    let _only_slower = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
                     tasks.spawn(greet(stream, peer, place));
                 }
                 Err(error) => {

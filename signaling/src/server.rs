@@ -254,12 +254,12 @@ async fn relay_ports(config: &Config) -> Result<Option<Ports>, ServerError> {
 /// How the ends reach the relay.
 fn places(config: &Config, relay: &RelayConfig, main: SocketAddr, ports: Option<&Ports>) -> Places {
     let named = config.public_url.as_ref().and_then(|url| url.host_str());
-    let host = relay.host.clone().or_else(|| named.map(str::to_owned));
+    let named = relay.host.as_deref().or(named);
     let port = config.public_url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(main.port());
+    let host = |at: SocketAddr| named.map_or_else(|| at.ip().to_string(), str::to_owned);
     Places {
-        host: host.unwrap_or_else(|| main.ip().to_string()),
-        relay: ports.map(|ports| ports.address.port()),
+        relay: ports.map(|ports| (host(ports.address), ports.address.port())),
         // A proxy that ends TLS for HTTP passes no TURN on.
-        main: (!config.behind_proxy).then_some((port, config.tls.is_some())),
+        main: (!config.behind_proxy).then(|| (host(main), port, config.tls.is_some())),
     }
 }

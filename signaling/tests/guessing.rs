@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use nearhand_protocol::code::Nameplate;
 use nearhand_signaling::account::PersonId;
 use nearhand_signaling::attendant::Command;
+use nearhand_signaling::metrics::Metrics;
 use nearhand_signaling::registry::{Handle, House, Registry};
 use nearhand_signaling::room::{Event, Terms};
 use nearhand_signaling::throttle::CodeThrottle;
+use nearhand_signaling::turn::Sessions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -225,8 +227,8 @@ impl Town {
         let stop = CancellationToken::new();
         // Nothing of a room expires in the moment that all this takes.
         let terms = Terms { code_lifetime: HOUR, grace: HOUR, longest: HOUR };
-        let house = House { terms, technician: <_>::default(), ice_servers: Vec::new() };
-        let registry = Registry::new(house, stop.clone(), tasks.clone());
+        let house = House { terms, technician: <_>::default() };
+        let registry = Registry::new(house, Sessions::new(None, Metrics::new()), stop.clone(), tasks.clone());
         let open = (0..OPEN).map(|_| registry.create(PersonId::OPERATOR).unwrap()).collect();
         Self { registry, stop, open, random: 1 }
     }

@@ -76,6 +76,24 @@ fn unsafe_options_are_refused_and_say_what_to_set() {
         (&["--ice-server", "http://a.example"], "stun:HOST"),
         (&["--ice-server", "turn:a.example"], "turn:USER:PASSWORD"),
         (&["--technician-name", "a\nb"], "control character"),
+        (&["--relay-listen", "3478"], "0.0.0.0:3478"),
+        (&["--relay-address", "relay.example"], "203.0.113.7"),
+        (&["--relay-address", "0.0.0.0"], "no address of a machine"),
+        (&["--relay-address", "203.0.113.7,203.0.113.8"], "one address for IPv4"),
+        (&["--relay-external", "a"], "--relay-external"),
+        (&["--relay-ports", "65535"], "49152-65535"),
+        (&["--relay-ports", "9-8"], "49152-65535"),
+        (&["--relay-ports", "0-9"], "49152-65535"),
+        (&["--relay-host", "a b"], "--relay-host"),
+        (&["--relay-allow", "10.0.0.0/33"], "10.0.0.0/8"),
+        (&["--relay-bandwidth", "fast"], "--relay-bandwidth"),
+        (&["--relay-allocations", "0"], "from 1 to 1024"),
+        (&["--turn-secret", "short"], "at least 16"),
+        (&["--turn-secret", "/no/such/file"], "no such file"),
+        (&["--turn-server", "turn:a.example"], "needs --turn-secret"),
+        (&["--turn-server", "stun:a.example", "--turn-secret", "0123456789abcdef"], "turn:HOST"),
+        (&["--turn-server", "turn:me:pass@a.example", "--turn-secret", "0123456789abcdef"], "--ice-server"),
+        (&["--metrics", "9100"], "--metrics"),
         (&["--log", "=nonsense="], "NEARHAND_LOG"),
     ] {
         let problems = problems(arguments);
@@ -183,5 +201,36 @@ fn the_manual_names_every_option_and_its_variable() {
     }
     for words in ["Examples:", "Exit status:"] {
         assert!(manual.contains(words));
+    }
+}
+
+#[test]
+fn the_relay_is_on_and_careful_by_default() {
+    let config = read(&["--listen", "127.0.0.1:8443"]).unwrap();
+    let relay = config.relay.unwrap();
+    assert_eq!(relay.listen, RelayListen::Perhaps("127.0.0.1:3478".parse().unwrap()));
+    assert_eq!((relay.ports, relay.allocations, relay.bandwidth), (49152..=65535, 32, Some(12_500_000)));
+    assert!(relay.allow.is_empty() && relay.addresses.is_empty() && relay.external.is_empty());
+    assert!(config.turn.secret.is_none() && config.metrics.is_none());
+    assert!(read(&["--relay", "off"]).unwrap().relay.is_none());
+
+    // Any port for the server is any port for the relay: whoever says so wants to be in nobody's way.
+    let relay = read(&["--listen", "127.0.0.1:0"]).unwrap().relay.unwrap();
+    assert_eq!(relay.listen, RelayListen::At("127.0.0.1:0".parse().unwrap()));
+    let relay = read(&["--relay-listen", "off", "--relay-bandwidth", "0"]).unwrap().relay.unwrap();
+    assert_eq!((relay.listen, relay.bandwidth), (RelayListen::Off, None));
+}
+
+#[test]
+fn the_relays_secret_is_a_file_or_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef-from-a-file\n").unwrap();
+    for (given, expected) in
+        [(file.to_str().unwrap(), "0123456789abcdef-from-a-file"), ("0123456789abcdef", "0123456789abcdef")]
+    {
+        let config = read(&["--turn-secret", given]).unwrap();
+        assert_eq!(config.turn.secret.as_ref().unwrap().0.as_str(), expected);
+        assert!(!format!("{config:?}").contains(expected));
     }
 }

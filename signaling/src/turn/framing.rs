@@ -147,8 +147,7 @@ mod tests {
     #[test]
     fn what_no_client_says_is_broken_at_once() {
         for bytes in [
-            &b"\x16\x03\x01"[..],
-            &[0x16, 3, 1, 0, 200, 1, 0, 0, 0],
+            &[0x16, 3, 1, 0, 200, 1, 0, 0, 0][..],
             &[0x80],
             &[0xff; 20],
             &[0xc0, 0, 0, 0],

@@ -24,26 +24,25 @@ pub struct IceServers {
 /// Where the built-in relay is found.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Name or address, as the ends reach it.
-    pub host: String,
-    /// The relay's own port, by UDP and TCP.
-    pub relay: Option<u16>,
+    /// The relay's own port, by UDP and TCP: name or address as the ends reach it, and number.
+    pub relay: Option<(String, u16)>,
     /// The server's port, and whether it speaks TLS.
-    pub main: Option<(u16, bool)>,
+    pub main: Option<(String, u16, bool)>,
 }
 
 impl Places {
     fn urls(&self) -> (Vec<String>, Vec<String>) {
-        let host = &self.host;
         // An IPv6 address is written as in any other URL (RFC 7065, 3.1).
-        let host =
-            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
-        let stun = self.relay.iter().map(|port| format!("stun:{host}:{port}")).collect();
-        let relay = self.relay.iter().flat_map(|port| {
-            ["udp", "tcp"].map(|transport| format!("turn:{host}:{port}?transport={transport}"))
-        });
-        let main = self.main.iter().map(|(port, tls)| {
-            format!("{}:{host}:{port}?transport=tcp", if *tls { "turns" } else { "turn" })
+        let authority = |host: &str, port: u16| {
+            let bare = host.contains(':') && !host.starts_with('[');
+            if bare { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        };
+        let relay = self.relay.iter().map(|(host, port)| authority(host, *port));
+        let stun = relay.clone().map(|at| format!("stun:{at}")).collect();
+        let relay =
+            relay.flat_map(|at| ["udp", "tcp"].map(|transport| format!("turn:{at}?transport={transport}")));
+        let main = self.main.iter().map(|(host, port, tls)| {
+            format!("{}:{}?transport=tcp", if *tls { "turns" } else { "turn" }, authority(host, *port))
         });
         (stun, relay.chain(main).collect())
     }
@@ -100,15 +99,18 @@ mod tests {
 
     #[test]
     fn each_end_is_told_every_way_with_its_own_credentials() {
-        let places = Places { host: "help.example.com".into(), relay: Some(3478), main: Some((443, true)) };
+        let places = Places {
+            relay: Some(("relay.example.com".into(), 3478)),
+            main: Some(("help.example.com".into(), 443, true)),
+        };
         let [stun, turn, fixed] =
             servers(Some(&places), &["turns:b.example:443?transport=tcp"]).try_into().unwrap();
-        assert_eq!(stun.urls, ["stun:help.example.com:3478"]);
+        assert_eq!(stun.urls, ["stun:relay.example.com:3478"]);
         assert_eq!(
             turn.urls,
             [
-                "turn:help.example.com:3478?transport=udp",
-                "turn:help.example.com:3478?transport=tcp",
+                "turn:relay.example.com:3478?transport=udp",
+                "turn:relay.example.com:3478?transport=tcp",
                 "turns:help.example.com:443?transport=tcp",
                 "turns:b.example:443?transport=tcp",
             ]
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn only_what_is_there_is_told() {
         assert_eq!(servers(None, &[]).len(), 1);
-        let plain = Places { host: "::1".into(), relay: None, main: Some((8080, false)) };
+        let plain = Places { relay: None, main: Some(("::1".into(), 8080, false)) };
         let [turn, _] = servers(Some(&plain), &[]).try_into().unwrap();
         assert_eq!(turn.urls, ["turn:[::1]:8080?transport=tcp"]);
     }

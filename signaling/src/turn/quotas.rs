@@ -48,7 +48,7 @@ pub(super) enum Full {
     Capacity,
 }
 
-/// Counts allocations of each address and in total.
+/// Counts allocations, or connections, of each address and in total.
 #[derive(Debug, Default)]
 pub(super) struct Places(Arc<Mutex<Counts>>);
 
@@ -58,7 +58,7 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One allocation, which counts until it is dropped.
+/// One of them, which counts until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     counts: Arc<Mutex<Counts>>,

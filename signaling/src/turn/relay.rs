@@ -29,6 +29,8 @@ use crate::metrics::{self, Counted, Direction, Loss, Metrics};
 const MAX_ALLOCATIONS: usize = 4096;
 /// Most allocations of one address, or /64.
 const MAX_EACH: usize = 256;
+/// Most connections that have no allocation yet, of one address and in total.
+const MAX_STRANGERS: (usize, usize) = (128, 4096);
 /// Most answers each second to one address that has proved nothing.
 const MAX_ANSWERS: u16 = 200;
 /// How many ports are tried for an allocation before there are none.
@@ -47,6 +49,7 @@ pub struct Relay {
     nonces: Nonces,
     sessions: Sessions,
     places: Places,
+    strangers: Places,
     answers: Mutex<Answers>,
     began: Instant,
     metrics: Metrics,
@@ -85,6 +88,7 @@ impl Relay {
             nonces: Nonces::new()?,
             sessions,
             places: Places::default(),
+            strangers: Places::default(),
             answers: Mutex::new(Answers::new(MAX_ANSWERS)),
             began: Instant::now(),
             metrics,
@@ -101,6 +105,15 @@ impl Relay {
             self.metrics.refused(metrics::Refusal::Flood);
         }
         may
+    }
+
+    /// A place for a connection that has proved nothing yet.
+    pub(super) fn stranger(&self, address: IpAddr) -> Option<Place> {
+        let place = self.strangers.take(address, MAX_STRANGERS.0, MAX_STRANGERS.1).ok();
+        if place.is_none() {
+            self.metrics.refused(metrics::Refusal::Flood);
+        }
+        place
     }
 
     pub(super) const fn metrics(&self) -> &Metrics {

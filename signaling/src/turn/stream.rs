@@ -17,8 +17,10 @@ use crate::metrics::{Kind, Loss};
 const SEATED_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may leave unread what is written for it.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
-/// What is read at once, in bytes.
+/// What is read at once, in bytes, of a client that has an allocation.
 const READ: usize = 32 * 1024;
+/// And of a stranger, of whom there may be many.
+const READ_OF_STRANGER: usize = 2 * 1024;
 /// How long the last words have to go out.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -28,14 +30,18 @@ impl Relay {
         let _counted = self.metrics().connection(Kind::Turn);
         let peer = super::canonical(peer);
         let outbox = Arc::new(Outbox::default());
+        let mut stranger = self.stranger(peer.ip());
+        if stranger.is_none() {
+            return;
+        }
         let flow = Flow::new(self, peer, Way::Stream(Arc::clone(&outbox)));
         let (mut reader, mut writer) = tokio::io::split(stream);
         let reading = async {
             let patience = sleep(SEATED_WITHIN);
             tokio::pin!(patience);
-            let mut buffer = BytesMut::with_capacity(READ);
+            let mut buffer = BytesMut::new();
             loop {
-                buffer.reserve(READ);
+                buffer.reserve(if flow.is_seated() { READ } else { READ_OF_STRANGER });
                 let read = tokio::select! {
                     read = reader.read_buf(&mut buffer) => read,
                     () = &mut patience, if !flow.is_seated() => return,
@@ -43,6 +49,9 @@ impl Relay {
                 };
                 if !matches!(read, Ok(1..)) || !self.take_frames(&flow, &mut buffer) || flow.has_ended() {
                     return;
+                }
+                if flow.is_seated() {
+                    stranger = None;
                 }
             }
         };

@@ -39,7 +39,7 @@ async fn a_flood_of_allocations_stops_at_the_quota() {
     assert_eq!(held.swap_remove(0).refresh(0).await, 0);
     assert_eq!(Turn::udp(relay, Some(meeting.host())).await.allocate().await.code, 0);
     // A connection that is gone gives back what it held.
-    let stream = held.iter().position(|turn| turn.is_stream()).unwrap();
+    let stream = held.iter().position(Turn::is_stream).unwrap();
     drop(held.swap_remove(stream));
     let again = async || {
         let mut turn = Turn::udp(relay, Some(meeting.host())).await;
@@ -102,7 +102,7 @@ async fn strangers_get_little_and_not_often() {
     let began = Instant::now();
     for _ in 0..5000 {
         socket.send(&request).await.unwrap();
-        if began.elapsed().as_millis() % 8 == 0 {
+        if began.elapsed().as_millis().is_multiple_of(8) {
             tokio::task::yield_now().await;
         }
     }

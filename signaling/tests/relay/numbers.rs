@@ -41,7 +41,7 @@ async fn what_happens_is_counted() {
         ("nearhand_relay_refusals_total{reason=\"Peer\"}", 1.0),
         ("nearhand_connections{kind=\"Turn\"}", 1.0),
     ] {
-        assert_eq!(value(&text, name), expected, "{name}");
+        assert!((value(&text, name) - expected).abs() < 0.5, "{name} should be {expected} in\n{text}");
     }
     // Nothing of a session or a person becomes a label.
     assert!(!text.contains(&meeting.session.to_string()) && !text.contains("127.0.0.1"));

@@ -208,7 +208,7 @@ async fn a_nonce_that_is_not_good_is_replaced() {
     let relay = server.relay.unwrap();
     let mut turn = Turn::udp(relay, Some(meeting.host())).await;
     assert_eq!(turn.allocate().await.code, 0);
-    turn.set_nonce("obMatJos2gAAAAAAAAAAAAAAAAAAA");
+    turn.set_nonce("obMatJos2gAAAAAAAAAAAAAAA");
     assert_eq!(turn.refresh(600).await, 438);
     assert_eq!(turn.refresh(600).await, 0, "with the fresh one that came with it");
     turn.set_nonce("from before");

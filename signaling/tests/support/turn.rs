@@ -284,7 +284,7 @@ impl Turn {
                         return Some(early.drain(..whole).collect());
                     }
                 }
-                let mut buffer = [0; 4096];
+                let mut buffer = vec![0; 4096];
                 match stream.read(&mut buffer).await {
                     Ok(len @ 1..) => early.extend_from_slice(&buffer[..len]),
                     Ok(0) | Err(_) => return None,
