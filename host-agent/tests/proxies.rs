@@ -79,7 +79,7 @@ fn dialer(proxy: &str, ca_cert: Option<&Path>) -> Dialer {
 }
 
 async fn says_back(mut stream: Box<dyn Stream>) {
-    let words = [7; 100_000];
+    let words = vec![7; 100_000];
     let mut heard = vec![0; words.len()];
     let (mut reader, mut writer) = split(&mut stream);
     let (wrote, read) = timeout(PATIENCE, async {

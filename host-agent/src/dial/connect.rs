@@ -23,6 +23,8 @@ const MOST_INTERIM: usize = 4;
 pub(super) enum Failure {
     /// The connection to the proxy can't be made or broke.
     Broken(io::Error),
+    /// It closed the connection without an answer.
+    Closed,
     /// It speaks something else; in our own words.
     NotHttp(&'static str),
     /// It answered with this status.
@@ -47,11 +49,19 @@ where
     F: Future<Output = Result<Box<dyn Stream>, Failure>>,
 {
     let mut stream = BufReader::new(open().await?);
+    let mut is_used = false;
     for _ in 0..MOST_REQUESTS {
         let authorization = login.authorization(authority).map_err(Failure::Login)?;
-        stream.get_mut().write_all(request(authority, authorization.as_deref()).as_bytes()).await?;
-        stream.get_mut().flush().await?;
-        let answer = answer(&mut stream).await?;
+        let request = request(authority, authorization.as_deref());
+        let answer = match ask(&mut stream, &request).await {
+            // It had promised to keep the connection, and did not: RFC 9112, section 9.3.1.
+            Err(Failure::Closed | Failure::Broken(_)) if is_used && !login.is_bound_to_connection() => {
+                stream = BufReader::new(open().await?);
+                ask(&mut stream, &request).await?
+            }
+            answer => answer?,
+        };
+        is_used = true;
         match answer.status {
             // What comes next, and may have come already, is the target's: the reader keeps it.
             200..=299 => return Ok(Box::new(stream)),
@@ -69,6 +79,7 @@ where
                         ));
                     }
                     stream = BufReader::new(open().await?);
+                    is_used = false;
                 }
             }
             status => return Err(Failure::Status(status)),
@@ -98,6 +109,12 @@ struct Answer {
     body: Option<u64>,
 }
 
+async fn ask(stream: &mut BufReader<Box<dyn Stream>>, request: &str) -> Result<Answer, Failure> {
+    stream.get_mut().write_all(request.as_bytes()).await?;
+    stream.get_mut().flush().await?;
+    answer(stream).await
+}
+
 /// The next answer that is no interim one.
 async fn answer(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Answer, Failure> {
     for _ in 0..MOST_INTERIM {
@@ -120,7 +137,7 @@ async fn head(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, Failu
             b"\r\n" | b"\n" if line > 0 => return Ok(head),
             [.., b'\n'] => {}
             _ if head.len() >= LONGEST_HEAD => return Err(Failure::NotHttp("its answer is too long")),
-            [] if line == 0 => return Err(Failure::NotHttp("it closed the connection without an answer")),
+            [] if line == 0 => return Err(Failure::Closed),
             _ => return Err(Failure::NotHttp("it closed the connection in the middle of its answer")),
         }
         // Whatever speaks another protocol shall not be waited for.

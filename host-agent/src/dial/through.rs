@@ -114,6 +114,10 @@ fn said(proxy: &Proxy, target: String, failure: Failure) -> DialError {
         Failure::Broken(error) => {
             DialError::ProxyUnreachable { proxy: proxy_name, reason: error.to_string() }
         }
+        Failure::Closed => DialError::NotProxy {
+            proxy: proxy_name,
+            reason: "it closed the connection without an answer".into(),
+        },
         Failure::NotHttp(reason) => DialError::NotProxy { proxy: proxy_name, reason: reason.into() },
         // Its own way failed: RFC 9110, section 15.6.
         Failure::Status(status @ (500 | 502..=504)) => {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// How long a program may take until it listens, on a machine that does other things too.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A proxy that runs.
 pub(crate) struct Program {
