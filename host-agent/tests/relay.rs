@@ -12,6 +12,7 @@ use nearhand_protocol::channel::Channel;
 use relay_server::Coturn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy};
 
 const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
 
@@ -79,7 +80,7 @@ async fn round_trips(host: &Peer, events: &mut Events, browser: &mut Browser, co
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_udp_tcp_and_tls_and_nobody_learns_an_address() {
     let Some(coturn) = Coturn::start() else { return };
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.into_iter().chain(["udp6", "tcp6"]) {
         let started = Instant::now();
         let (host, mut events, mut browser, candidates) = connected(&config(&coturn, &[transport])).await;
         let connected_after = started.elapsed();
@@ -173,8 +174,7 @@ async fn a_relay_that_forgot_everything_is_noticed_at_once_and_a_restart_mends_i
             .await;
         let noticed = started.elapsed();
         let started = Instant::now();
-        let fresh = nearhand_host::rtc::IceServer { ..coturn.server(&[transport]) };
-        host.set_ice_servers(vec![fresh]).await.expect("set");
+        host.set_ice_servers(vec![coturn.server(&[transport])]).await.expect("set");
         browser.negotiate(host.as_ref(), true).await;
         browser
             .carry_until(host.as_ref(), &mut events, |event| {
@@ -186,4 +186,43 @@ async fn a_relay_that_forgot_everything_is_noticed_at_once_and_a_restart_mends_i
         println!("{transport}: noticed after {noticed:?}, mended after {mended:?}");
         host.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_path_is_taken_where_there_is_one_and_dead_relays_hold_nothing_up() {
+    let Some(coturn) = Coturn::start() else { return };
+    let mut servers = vec![coturn.server(&TRANSPORTS)];
+    servers[0].urls.insert(0, "turns:no-such-relay.invalid:443".into());
+    servers[0].urls.insert(0, "turn:127.0.0.1:9?transport=tcp".into());
+    let config = PeerConfig { relay_only: false, ice_servers: servers, ..config(&coturn, &[]) };
+    let (host, mut events, mut browser, _) = connected(&config).await;
+    round_trips(&host, &mut events, &mut browser, 3).await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_ends_through_the_relay() {
+    let Some(coturn) = Coturn::start() else { return };
+    let server = coturn.server(&["udp"]);
+    let configuration = RTCConfigurationBuilder::new()
+        .with_ice_servers(vec![RTCIceServer {
+            urls: server.urls,
+            username: server.username,
+            credential: server.credential,
+        }])
+        .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
+        .build();
+    let (host, mut events) = Peer::new(&config(&coturn, &["tls"])).await.expect("peer");
+    let mut browser = Browser::with(true, configuration, &["127.0.0.1:0"]).await;
+    browser.negotiate(&host, false).await;
+    // As Chromium does: its own name first, which a relay can't reach, and then its relayed address.
+    let hidden = "candidate:1 1 udp 2113937151 0a1b2c3d-0000-4000-8000-000000000001.local 50000 typ host";
+    let hidden = Candidate { candidate: hidden.into(), ..Candidate::default() };
+    host.add_remote_candidate(hidden).await.expect("taken");
+    browser
+        .carry_until(&host, &mut events, |event| {
+            matches!(event, Ok(Event::State(PeerState::Connected(Path::Relayed)))).then_some(())
+        })
+        .await;
+    host.close().await;
 }

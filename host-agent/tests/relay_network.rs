@@ -6,16 +6,26 @@ mod browser;
 
 use browser::{Browser, Seen};
 use bytes::Bytes;
-use nearhand_host::rtc::{Bind, EncodedFrame, Event, Interfaces, Peer, PeerConfig, PeerState, Transport};
+use nearhand_host::rtc::{
+    Bind, EncodedFrame, Event, Interfaces, Path, Peer, PeerConfig, PeerState, Transport,
+};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use webrtc::peer_connection::RTCConfigurationBuilder;
 
-const INSIDE: &str = "moves_inside_of_a_namespace";
-
 #[test]
 fn a_computer_that_moves_to_another_network_keeps_the_picture() {
+    inside_of_a_namespace("moves_inside_of_a_namespace");
+}
+
+#[test]
+fn a_network_with_ipv6_alone_is_enough() {
+    inside_of_a_namespace("ipv6_inside_of_a_namespace");
+}
+
+/// Runs one of the ignored tests.
+fn inside_of_a_namespace(test: &str) {
     let may = Command::new("unshare").args(["-n", "true"]).status().is_ok_and(|status| status.success());
     if !may {
         eprintln!("not tested: needs root and unshare");
@@ -25,7 +35,7 @@ fn a_computer_that_moves_to_another_network_keeps_the_picture() {
     let status = Command::new("unshare")
         .arg("-n")
         .arg(this)
-        .args(["--exact", INSIDE, "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .status()
         .expect("unshare");
     assert!(status.success());
@@ -37,7 +47,7 @@ fn ip(arguments: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "changes the network: run by the test above, in a namespace"]
+#[ignore = "changes the network: run by a test above, in a namespace"]
 async fn moves_inside_of_a_namespace() {
     for command in [
         "link set lo up",
@@ -114,5 +124,33 @@ async fn moves_inside_of_a_namespace() {
         assert!(longest < Duration::from_secs(3), "{longest:?}");
     }
     pictures.abort();
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "changes the network: run by a test above, in a namespace"]
+async fn ipv6_inside_of_a_namespace() {
+    for command in [
+        "link set lo up",
+        "link add office type veth peer name office-end",
+        "-6 addr add 2001:db8::1/64 dev office nodad",
+        "-6 addr add 2001:db8::9/64 dev office nodad",
+        "link set office up",
+        "link set office-end up",
+    ] {
+        ip(command);
+    }
+    let config = PeerConfig { bind: Bind::Interfaces { loopback: false }, ..PeerConfig::default() };
+    let (host, mut events) = Peer::new(&config).await.expect("peer");
+    let mut browser = Browser::with(true, RTCConfigurationBuilder::new().build(), &["[2001:db8::9]:0"]).await;
+    browser.negotiate(&host, false).await;
+    browser
+        .carry_until(&host, &mut events, |event| {
+            if let Ok(Event::LocalCandidate(candidate)) = &event {
+                assert!(!candidate.candidate.contains("fe80"), "link-local addresses are not offered");
+            }
+            matches!(event, Ok(Event::State(PeerState::Connected(Path::Host)))).then_some(())
+        })
+        .await;
     host.close().await;
 }

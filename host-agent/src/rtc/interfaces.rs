@@ -89,26 +89,20 @@ async fn follow(sender: watch::Sender<Addresses>) {
         }
     };
     loop {
-        let polled = match watcher.as_mut() {
-            None => {
-                tokio::time::sleep(POLL).await;
-                true
+        let polled = watcher.is_none();
+        if let Some(events) = watcher.as_mut() {
+            let Some(Ok(event)) = events.next().await else {
+                watcher = None;
+                continue;
+            };
+            let (IfEvent::Up(net) | IfEvent::Down(net)) = event;
+            if !is_offered(net.addr()) {
+                continue;
             }
-            Some(events) => match events.next().await {
-                Some(Ok(event)) => {
-                    let (IfEvent::Up(net) | IfEvent::Down(net)) = event;
-                    if !is_offered(net.addr()) {
-                        continue;
-                    }
-                    settle(events).await;
-                    false
-                }
-                Some(Err(_)) | None => {
-                    watcher = None;
-                    continue;
-                }
-            },
-        };
+            settle(events).await;
+        } else {
+            tokio::time::sleep(POLL).await;
+        }
         let now = read();
         let changed = sender.send_if_modified(|known| {
             let differs = *known != now;

@@ -95,7 +95,9 @@ impl Runtime for RelayRuntime {
     /// The stack hands packets for a relay to its TURN client after it has sent what that client had, so they would
     /// wait for whatever wakes it next: 25 ms on average. Therefore it sleeps not at all the first time after
     /// something happened, which sends them; 2 ms the second time, for what its timers brought meanwhile; and as long
-    /// as it wants from then on.
+    /// as it wants from then on. Measured through a relay on this machine, round trip of a chat line at the median and
+    /// time to connect: 185 ms and 2.5 s without this, 9 ms and 0.4 s with every sleep cut to 2 ms, which is 500
+    /// wake-ups a second for nothing, and 3 ms and 0.6 s with this.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         if !self.relays.in_use() {
             return TokioRuntime.sleep(duration);

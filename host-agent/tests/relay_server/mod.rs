@@ -85,6 +85,8 @@ impl Coturn {
     pub(crate) fn url(&self, transport: &str) -> String {
         match transport {
             "tls" => format!("turns:localhost:{}?transport=tcp", self.tls),
+            "udp6" => format!("turn:[::1]:{}?transport=udp", self.plain),
+            "tcp6" => format!("turn:[::1]:{}?transport=tcp", self.plain),
             transport => format!("turn:127.0.0.1:{}?transport={transport}", self.plain),
         }
     }
@@ -112,7 +114,15 @@ impl Coturn {
 fn spawn(folder: &Path, plain: u16, tls: u16, first_port: u16) -> Option<Child> {
     let spawned = Command::new("turnserver")
         .args(["-n", "--no-cli", "--no-dtls", "--lt-cred-mech", "--realm", "test", "--simple-log"])
-        .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--allow-loopback-peers"])
+        .args([
+            "--listening-ip",
+            "127.0.0.1",
+            "--listening-ip",
+            "::1",
+            "--relay-ip",
+            "127.0.0.1",
+            "--allow-loopback-peers",
+        ])
         .args(["--relay-threads", "1", "--user", &format!("{USER}:{KEY}"), "--log-file", "stdout", "-v"])
         .args(["--listening-port", &plain.to_string(), "--tls-listening-port", &tls.to_string()])
         .args(["--min-port", &first_port.to_string(), "--max-port", &(first_port + 99).to_string()])

@@ -225,11 +225,10 @@ impl Relays {
 
 /// Names are looked up beside the stack.
 async fn resolve(host: String, port: u16, addresses: Arc<Mutex<Vec<SocketAddr>>>) {
-    match tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(found)) => {
-            *addresses.lock().unwrap_or_else(PoisonError::into_inner) = found.collect();
-        }
-        Ok(Err(_)) | Err(_) => tracing::debug!("the name of a STUN server was not found"),
+    if let Ok(Ok(found)) = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await {
+        *addresses.lock().unwrap_or_else(PoisonError::into_inner) = found.collect();
+    } else {
+        tracing::debug!("the name of a STUN server was not found");
     }
 }
 
