@@ -288,7 +288,7 @@ impl App {
         if !self.looks.is_multiple_of(FIGURES_LOOKS) {
             return;
         }
-        if let Some(path) = sample.path {
+        if let Some(path) = sample.path_since(&self.sample) {
             let relayed = path == Path::Relayed && !self.ways.relay_only;
             self.advance(Event::Travels { epoch, relayed, busy: self.files.is_moving() });
         }

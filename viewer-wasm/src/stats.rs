@@ -34,8 +34,24 @@ pub(crate) struct Sample {
     pub(crate) round_trip_ms: Option<f64>,
     /// The picture's codec, for example `H264`.
     pub(crate) codec: Option<String>,
-    /// Direct or relayed.
+    /// How the selected pair travels; the other end may send over another one.
     pub(crate) path: Option<Path>,
+    /// Bytes that came over each pair of addresses, and how it travels.
+    pub(crate) pairs: Vec<(String, f64, Path)>,
+}
+
+impl Sample {
+    /// How what came since an earlier sample travelled. Each end selects for itself what it sends over, and what comes is
+    /// the picture.
+    pub(crate) fn path_since(&self, before: &Self) -> Option<Path> {
+        let came = |(id, bytes, path): &(String, f64, Path)| {
+            let then =
+                before.pairs.iter().find(|(other, ..)| other == id).map_or(0.0, |(_, bytes, _)| *bytes);
+            (bytes - then, *path)
+        };
+        let most = self.pairs.iter().map(came).max_by(|one, other| one.0.total_cmp(&other.0));
+        most.filter(|(bytes, _)| *bytes > 0.0).map(|(_, path)| path).or(self.path)
+    }
 }
 
 /// What changed between two samples.
@@ -71,7 +87,7 @@ pub(crate) fn compare(before: &Sample, after: &Sample) -> Option<Figures> {
         frames: decoded / seconds,
         kbit: since(after.bytes, before.bytes) * 8.0 / 1000.0 / seconds,
         round_trip_ms: after.round_trip_ms,
-        path: after.path,
+        path: after.path_since(before),
         codec: after.codec.clone(),
         dropped: after.dropped,
         arrival: Arrival {
@@ -113,6 +129,14 @@ fn sample(report: &Map) -> Sample {
     let mut sample = Sample { at_ms: js_sys::Date::now(), ..Sample::default() };
     let by_id =
         |id: Option<String>| id.map(|id| report.get(&id.into())).filter(|found| !found.is_undefined());
+    let path_of = |pair: &JsValue| {
+        let relayed = ["localCandidateId", "remoteCandidateId"].into_iter().any(|side| {
+            by_id(dom::string(pair, side))
+                .and_then(|candidate| dom::string(&candidate, "candidateType"))
+                .is_some_and(|kind| kind == "relay")
+        });
+        if relayed { Path::Relayed } else { Path::Direct }
+    };
     let mut selected = None;
     let mut by_pairs = 0.0;
     for entry in Array::from(&report.values()).iter() {
@@ -139,6 +163,8 @@ fn sample(report: &Map) -> Sample {
             // Firefox knows no transports: there the pairs count, and one is marked.
             Some("candidate-pair") => {
                 by_pairs += number("bytesReceived");
+                let id = dom::string(&entry, "id").unwrap_or_default();
+                sample.pairs.push((id, number("bytesReceived"), path_of(&entry)));
                 if selected.is_none()
                     && dom::get(&entry, "selected").is_some_and(|selected| selected.is_truthy())
                 {
@@ -154,12 +180,7 @@ fn sample(report: &Map) -> Sample {
     // After a restart there are nominated pairs of before beside it.
     if let Some(pair) = selected {
         sample.round_trip_ms = dom::number(&pair, "currentRoundTripTime").map(|seconds| seconds * 1000.0);
-        let relayed = ["localCandidateId", "remoteCandidateId"].into_iter().any(|side| {
-            by_id(dom::string(&pair, side))
-                .and_then(|candidate| dom::string(&candidate, "candidateType"))
-                .is_some_and(|kind| kind == "relay")
-        });
-        sample.path = Some(if relayed { Path::Relayed } else { Path::Direct });
+        sample.path = Some(path_of(&pair));
     }
     sample
 }
@@ -194,6 +215,22 @@ mod tests {
         let arrival =
             Arrival { frames_decoded: 60, frames_dropped: 2, packets_lost: 0, jitter_buffer_ms: 10 };
         assert_eq!(figures.arrival, arrival, "lost packets that came late after all count as none");
+    }
+
+    #[test]
+    fn the_path_is_that_of_what_comes() {
+        let pair = |id: &str, bytes, path| (id.to_owned(), bytes, path);
+        let before = Sample {
+            path: Some(Path::Direct),
+            pairs: vec![pair("a", 900.0, Path::Direct), pair("b", 100.0, Path::Relayed)],
+            ..Sample::default()
+        };
+        let mut after = before.clone();
+        assert_eq!(after.path_since(&before), Some(Path::Direct), "nothing came: what this end selected");
+        after.pairs[1].1 = 200.0;
+        assert_eq!(after.path_since(&before), Some(Path::Relayed));
+        after.pairs.push(pair("c", 101.0, Path::Direct));
+        assert_eq!(after.path_since(&before), Some(Path::Direct));
     }
 
     #[test]

@@ -18,8 +18,9 @@ pub const SILENT_MS: u64 = 2_500;
 pub const MEND_MS: u64 = 300;
 /// An offer that was not answered by then was lost on the way to the server or from it, in milliseconds.
 pub const ANSWER_MS: u64 = 1_500;
-/// After an answered ICE restart a new peer connection is made, if nothing has come by then, in milliseconds.
-pub const RESTART_MS: u64 = 2_500;
+/// After an answered ICE restart a new peer connection is made, if nothing has come by then: twice the time that this one
+/// took at its beginning, within these bounds, in milliseconds.
+pub const RESTART_MS: core::ops::RangeInclusive<u64> = 1_000..=4_000;
 /// The same after one that nobody answers, in milliseconds.
 pub const UNANSWERED_MS: u64 = 8_000;
 /// A peer connection that is not up by then is replaced, in milliseconds.
@@ -105,6 +106,8 @@ impl State {
         let sick = self.is_sick();
         let Some(peer) = &mut self.peer else { return };
         let age_ms = now_ms - peer.started_ms;
+        let restart_ms =
+            (2 * (peer.opened_ms - peer.started_ms)).clamp(*RESTART_MS.start(), *RESTART_MS.end());
         let anew = match (peer.link, &mut peer.pulse.restart) {
             (Link::Broken { failed: true, .. }, _) if !peer.control_open => age_ms >= RETRY_MS,
             _ if !peer.control_open => age_ms >= CONNECT_MS,
@@ -125,7 +128,7 @@ impl State {
                     }
                     false
                 }
-                Some(answered_ms) => now_ms - answered_ms >= RESTART_MS,
+                Some(answered_ms) => now_ms - answered_ms >= restart_ms,
                 None => {
                     if now_ms - restart.offered_ms >= ANSWER_MS && !restart.redialled {
                         // Our own way to the server may be as dead as that to the host, and says nothing about it.
