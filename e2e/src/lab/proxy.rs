@@ -33,20 +33,20 @@ pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
          http_access deny all\n\
          cache deny all\n\
          access_log none\n\
-         cache_log stdio:/dev/stderr\n\
+         cache_log /dev/null\n\
          cache_store_log none\n\
          pid_filename none\n\
          pinger_enable off\n\
          netdb_filename none\n\
          shutdown_lifetime 0 seconds\n\
          visible_hostname proxy.example\n\
-         cache_effective_user root\n\
-         coredump_dir {}\n",
-        folder.display()
+         coredump_dir none\n"
     );
     std::fs::write(&file, settings)?;
     let mut command = program(stage, namespace, "squid")?;
-    command.args(["-N", "-f"]).arg(&file);
+    // Its shared memory is called after the service: others may run one too.
+    let service: String = namespace.name().chars().filter(char::is_ascii_alphanumeric).collect();
+    command.args(["-N", "-n", &service, "-f"]).arg(&file);
     let process = stage.start("squid", &mut command)?;
     ready(&process, namespace, address).await
 }

@@ -155,9 +155,10 @@ impl Met {
             if (!peer) { done('no connection'); return; }
             peer.getStats().then(stats => {
                 const end = id => { const c = stats.get(id); return c ? `${c.candidateType} ${c.address ?? '…'}:${c.port} ${c.relayProtocol ?? c.protocol}` : '?'; };
-                const lines = [];
+                const lines = [], chosen = new Set();
+                for (const s of stats.values()) if (s.type === 'transport') chosen.add(s.selectedCandidatePairId);
                 for (const s of stats.values()) {
-                    if (s.type === 'candidate-pair') lines.push(`${s.state}${s.nominated ? ' nominated' : ''}: ${end(s.localCandidateId)} – ${end(s.remoteCandidateId)}`);
+                    if (s.type === 'candidate-pair') lines.push(`${chosen.has(s.id) ? '* ' : ''}${s.state}${s.nominated ? ' nominated' : ''} ${s.priority} ${s.responsesReceived}/${s.requestsSent} in ${s.bytesReceived}: ${end(s.localCandidateId)} – ${end(s.remoteCandidateId)}`);
                 }
                 done(lines.sort().join('\\n') || 'no pairs');
             });";
