@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use crate::{needs, process, stories, viewer};
 
 pub(crate) fn run(workspace: &Workspace, json: Option<&Path>) -> Result<()> {
-    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS].concat())?;
+    needs::provide(&[needs::BUILD, needs::SCREEN, needs::BROWSERS, needs::lab()].concat())?;
     viewer::build(workspace)?;
     let mut command = stories::runner(workspace)?;
     // The encoder alone is measured by an example of its crate, which the runner finds beside itself.
