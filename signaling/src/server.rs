@@ -236,6 +236,11 @@ impl Server {
 /// Opens the relay's own ports. Those that the operator asked for must be free; for those that are only usual, another
 /// relay may be there already.
 async fn relay_ports(config: &Config) -> Result<Option<Ports>, ServerError> {
+    for address in config.relay.iter().flat_map(|relay| &relay.addresses) {
+        // Better said now than by each allocation.
+        let address = SocketAddr::new(*address, 0);
+        std::net::UdpSocket::bind(address).map_err(|error| ServerError::Listen { address, error })?;
+    }
     let (address, needed) = match config.relay.as_ref().map(|relay| relay.listen) {
         None | Some(RelayListen::Off) => return Ok(None),
         Some(RelayListen::At(address)) => (address, true),

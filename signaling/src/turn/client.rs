@@ -3,7 +3,7 @@
 //!
 //! A client that has not proved who it is leaves nothing behind: there is no state before an allocation.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -17,125 +17,16 @@ use turn_types::AddressFamily;
 use turn_types::attribute::RequestedTransport;
 use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SEND};
 
+use super::allocation::{Allocation, lifetime};
 use super::framing::{MAX_REQUEST, is_stun};
-use super::message::{self, Answer, REALM, Transaction, Wishes};
-use super::nonce::Nonces;
+use super::house::{Clock, House, NoSocket, Refusal, Relayed};
+use super::message::{self, Answer, REALM, Wishes};
 
 #[cfg(test)]
 mod tests;
 
-/// RFC 8656, 3.2 and 7.2.
-const DEFAULT_LIFETIME: u32 = 600;
-/// RFC 8656, 7.2.
-const MAX_LIFETIME: u32 = 3600;
-/// RFC 8656, 9.
-const PERMISSION: Duration = Duration::from_mins(5);
-/// RFC 8656, 12.
-const CHANNEL: Duration = Duration::from_mins(10);
 /// For how long an Allocate request may be the repetition of one whose answer was lost (RFC 8489, 6.3.1).
 const REPEATED_WITHIN: Duration = Duration::from_secs(40);
-/// Most permissions and most channels of an allocation. A session has two ends with a few addresses each.
-pub(super) const MAX_PEERS: usize = 32;
-
-/// The time, on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    /// For what lasts.
-    pub(super) now: Instant,
-    /// For what is written down: seconds since 1970.
-    pub(super) unix: u64,
-}
-
-/// Why something is refused, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// The name is none of ours, its session is not here, or it is too late.
-    Login,
-    /// The password does not fit.
-    Password,
-    /// The nonce is old.
-    Nonce,
-    /// It breaks the protocol.
-    Malformed,
-    /// The peer is forbidden.
-    Peer,
-    /// The client's own share is used up.
-    Quota,
-    /// The server's share is used up.
-    Capacity,
-    /// What is not offered: TCP to peers, an address family, reserved ports.
-    Unsupported,
-    /// There is no such allocation, or there is one already.
-    Mismatch,
-}
-
-impl Refusal {
-    /// The reason behind an error code.
-    const fn of(code: u16) -> Self {
-        match code {
-            ErrorCode::FORBIDDEN => Self::Peer,
-            ErrorCode::ALLOCATION_QUOTA_REACHED => Self::Quota,
-            ErrorCode::INSUFFICIENT_CAPACITY => Self::Capacity,
-            ErrorCode::ALLOCATION_MISMATCH | ErrorCode::WRONG_CREDENTIALS => Self::Mismatch,
-            ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED
-            | ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH
-            | ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL
-            | ErrorCode::UNKNOWN_ATTRIBUTE => Self::Unsupported,
-            _ => Self::Malformed,
-        }
-    }
-}
-
-/// No socket for an allocation; each has its error code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoSocket {
-    /// 440.
-    Family,
-    /// 486.
-    Quota,
-    /// 508.
-    Capacity,
-}
-
-impl NoSocket {
-    const fn code(self) -> u16 {
-        match self {
-            Self::Family => ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED,
-            Self::Quota => ErrorCode::ALLOCATION_QUOTA_REACHED,
-            Self::Capacity => ErrorCode::INSUFFICIENT_CAPACITY,
-        }
-    }
-}
-
-/// What a client's machine needs to know and to do beyond its own messages.
-pub(super) trait House {
-    /// Whoever stands behind a name.
-    type Guest;
-    /// A socket, held as long as the allocation.
-    type Lease;
-
-    /// The nonces of this server.
-    fn nonces(&self) -> &Nonces;
-    /// Who this is, and the password, if the name is good at this time (in seconds since 1970).
-    fn login(&self, username: &str, from: SocketAddr, unix: u64) -> Option<(Self::Guest, String)>;
-    /// A socket, and the address under which the world reaches it.
-    fn open(
-        &self,
-        guest: &Self::Guest,
-        family: AddressFamily,
-        even_port: bool,
-    ) -> Result<(SocketAddr, Self::Lease), NoSocket>;
-    /// Whether this guest may send to this address, or to any port of it. `own` are the guest's relayed addresses.
-    fn may_reach(
-        &self,
-        guest: &Self::Guest,
-        own: &[Relayed<Self::Lease>],
-        peer: SocketAddr,
-        any_port: bool,
-    ) -> bool;
-    /// Takes note of a refusal.
-    fn refused(&self, refusal: Refusal);
-}
 
 /// What the driver does next.
 #[derive(Debug, PartialEq, Eq)]
@@ -161,41 +52,6 @@ pub(super) enum Step {
 /// One 5-tuple.
 pub(super) struct Client<H: House> {
     allocation: Option<Allocation<H>>,
-}
-
-/// What a client holds.
-pub(super) struct Allocation<H: House> {
-    username: String,
-    guest: H::Guest,
-    /// Of the Allocate request, and the answer to it.
-    transaction: (Transaction, Vec<u8>, Instant),
-    relayed: Vec<Relayed<H::Lease>>,
-    until: Instant,
-    permissions: Vec<(IpAddr, Instant)>,
-    channels: Vec<Channel>,
-}
-
-/// A relayed transport address.
-pub(super) struct Relayed<L> {
-    /// As the world sees it.
-    pub(super) address: SocketAddr,
-    /// Its socket.
-    pub(super) lease: L,
-}
-
-struct Channel {
-    number: u16,
-    peer: SocketAddr,
-    until: Instant,
-}
-
-/// How the client wants to be told what a peer sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrap {
-    /// As ChannelData.
-    Channel(u16),
-    /// As Data indication.
-    Indication,
 }
 
 /// Who a request is from, proved.
@@ -430,7 +286,7 @@ impl<H: House> Client<H> {
         if relayed.is_empty() {
             return Err(failed.map_or(ErrorCode::INSUFFICIENT_CAPACITY, NoSocket::code));
         }
-        let lifetime = wishes.lifetime.unwrap_or(DEFAULT_LIFETIME).clamp(DEFAULT_LIFETIME, MAX_LIFETIME);
+        let lifetime = lifetime(wishes.lifetime);
         self.allocation = Some(Allocation {
             username: proven.username,
             guest: proven.guest,
@@ -467,117 +323,4 @@ enum Done {
     Allocated(Answer),
     /// What was kept.
     Again(Vec<u8>),
-}
-
-impl<H: House> Allocation<H> {
-    /// Whose it is.
-    pub(super) const fn guest(&self) -> &H::Guest {
-        &self.guest
-    }
-
-    /// Its addresses.
-    pub(super) fn relayed(&self) -> &[Relayed<H::Lease>] {
-        &self.relayed
-    }
-
-    /// When it ends unless it is refreshed.
-    pub(super) const fn until(&self) -> Instant {
-        self.until
-    }
-
-    /// The peer of a channel.
-    pub(super) fn peer_of(&self, number: u16, now: Instant) -> Option<SocketAddr> {
-        let channel = self.channels.iter().find(|channel| channel.number == number)?;
-        (channel.until > now && self.until > now).then_some(channel.peer)
-    }
-
-    /// How to pass on what this peer sent; `None` if it has no permission.
-    pub(super) fn wrap(&self, peer: SocketAddr, now: Instant) -> Option<Wrap> {
-        if !self.permits(peer.ip(), now) {
-            return None;
-        }
-        let channel = self.channels.iter().find(|channel| channel.peer == peer && channel.until > now);
-        Some(channel.map_or(Wrap::Indication, |channel| Wrap::Channel(channel.number)))
-    }
-
-    fn permits(&self, peer: IpAddr, now: Instant) -> bool {
-        self.until > now && self.permissions.iter().any(|(address, until)| *address == peer && *until > now)
-    }
-
-    fn refresh(&mut self, wishes: &Wishes, now: Instant) -> Result<u32, u16> {
-        let family = match wishes.family {
-            None => None,
-            Some(Ok(family)) => Some(family == AddressFamily::IPV4),
-            Some(Err(())) => return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH),
-        };
-        let meant = |relayed: &Relayed<_>| family.is_none_or(|ipv4| relayed.address.is_ipv4() == ipv4);
-        if !self.relayed.iter().any(meant) {
-            return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
-        }
-        let lifetime = match wishes.lifetime {
-            Some(0) => {
-                self.relayed.retain(|relayed| !meant(relayed));
-                return Ok(0);
-            }
-            other => other.unwrap_or(DEFAULT_LIFETIME).clamp(DEFAULT_LIFETIME, MAX_LIFETIME),
-        };
-        self.until = now + Duration::from_secs(lifetime.into());
-        Ok(lifetime)
-    }
-
-    /// All of them, or none (RFC 8656, 10.2). A permission is for all ports of an address.
-    fn permit(&mut self, peers: &[SocketAddr], now: Instant, house: &H) -> Result<(), u16> {
-        if peers.is_empty() {
-            return Err(ErrorCode::BAD_REQUEST);
-        }
-        for peer in peers {
-            self.check(*peer, true, house)?;
-        }
-        self.permissions.retain(|(_, until)| *until > now);
-        for peer in peers {
-            self.permit_one(peer.ip(), now)?;
-        }
-        Ok(())
-    }
-
-    fn permit_one(&mut self, peer: IpAddr, now: Instant) -> Result<(), u16> {
-        if let Some((_, until)) = self.permissions.iter_mut().find(|(address, _)| *address == peer) {
-            *until = now + PERMISSION;
-        } else if self.permissions.len() < MAX_PEERS {
-            self.permissions.push((peer, now + PERMISSION));
-        } else {
-            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
-        }
-        Ok(())
-    }
-
-    fn bind(&mut self, wishes: &Wishes, now: Instant, house: &H) -> Result<(), u16> {
-        let (Some(number @ 0x4000..=0x7ffe), [peer]) = (wishes.channel, wishes.peers.as_slice()) else {
-            return Err(ErrorCode::BAD_REQUEST);
-        };
-        let peer = *peer;
-        self.check(peer, false, house)?;
-        self.channels.retain(|channel| channel.until > now);
-        let until = now + CHANNEL;
-        let full = self.channels.len() >= MAX_PEERS;
-        // Neither the number nor the peer may be another's (RFC 8656, 12.2).
-        match self.channels.iter_mut().find(|channel| channel.number == number || channel.peer == peer) {
-            Some(channel) if channel.number == number && channel.peer == peer => channel.until = until,
-            Some(_) => return Err(ErrorCode::BAD_REQUEST),
-            None if full => return Err(ErrorCode::INSUFFICIENT_CAPACITY),
-            None => self.channels.push(Channel { number, peer, until }),
-        }
-        self.permissions.retain(|(_, until)| *until > now);
-        self.permit_one(peer.ip(), now)
-    }
-
-    fn check(&self, peer: SocketAddr, any_port: bool, house: &H) -> Result<(), u16> {
-        if !house.may_reach(&self.guest, &self.relayed, peer, any_port) {
-            return Err(ErrorCode::FORBIDDEN);
-        }
-        if !self.relayed.iter().any(|relayed| relayed.address.is_ipv4() == peer.is_ipv4()) {
-            return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
-        }
-        Ok(())
-    }
 }

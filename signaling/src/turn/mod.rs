@@ -1,7 +1,7 @@
 //! The built-in relay: TURN (RFC 8656) over UDP, TCP and TLS, for the two ends of a session and nobody else.
 //!
-//! Pure are [`credentials`], [`peers`], `quotas`, `nonce`, `framing` and the machine of one client, `client`; sockets are
-//! in `departures`, `relay`, `udp` and `stream`. Two ends that are both here reach each other inside the process: what
+//! Pure are [`credentials`], [`peers`], `quotas`, `nonce`, `framing` and the machine of one client, `client` with its `allocation`; sockets are
+//! in `departures`, `relay`, `flow`, `udp` and `stream`. Two ends that are both here reach each other inside the process: what
 //! one sends to the other's relayed address never touches a relayed socket.
 //!
 //! The library of messages is `stun-types` with `turn-types`. The server of the same family, `turn-server-proto`, is not
@@ -9,10 +9,13 @@
 //! is a peer, and no limits.
 
 mod addresses;
+mod allocation;
 mod client;
 pub mod credentials;
 mod departures;
+mod flow;
 mod framing;
+mod house;
 pub mod ice;
 mod message;
 mod nonce;
@@ -90,16 +93,16 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// As the metrics name it.
-const fn metrics_of(refusal: client::Refusal) -> metrics::Refusal {
+const fn metrics_of(refusal: house::Refusal) -> metrics::Refusal {
     match refusal {
-        client::Refusal::Login => metrics::Refusal::Login,
-        client::Refusal::Password => metrics::Refusal::Password,
-        client::Refusal::Nonce => metrics::Refusal::Nonce,
-        client::Refusal::Malformed => metrics::Refusal::Malformed,
-        client::Refusal::Peer => metrics::Refusal::Peer,
-        client::Refusal::Quota => metrics::Refusal::Quota,
-        client::Refusal::Capacity => metrics::Refusal::Capacity,
-        client::Refusal::Unsupported => metrics::Refusal::Unsupported,
-        client::Refusal::Mismatch => metrics::Refusal::Mismatch,
+        house::Refusal::Login => metrics::Refusal::Login,
+        house::Refusal::Password => metrics::Refusal::Password,
+        house::Refusal::Nonce => metrics::Refusal::Nonce,
+        house::Refusal::Malformed => metrics::Refusal::Malformed,
+        house::Refusal::Peer => metrics::Refusal::Peer,
+        house::Refusal::Quota => metrics::Refusal::Quota,
+        house::Refusal::Capacity => metrics::Refusal::Capacity,
+        house::Refusal::Unsupported => metrics::Refusal::Unsupported,
+        house::Refusal::Mismatch => metrics::Refusal::Mismatch,
     }
 }

@@ -1,9 +1,8 @@
-//! The relay behind all its sockets: the house that [`client`](super::client) asks, and the way of every packet from one
-//! socket to the next.
+//! The relay behind all its sockets: the house that [`client`](super::client) asks, with its rules and quotas.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use nearhand_protocol::id::Seat;
 use tokio_util::sync::CancellationToken;
@@ -11,19 +10,17 @@ use tokio_util::task::TaskTracker;
 use turn_types::AddressFamily;
 
 use super::addresses::{OwnAddresses, outward};
-use super::client::{Client, Clock, House, NoSocket, Refusal, Relayed, Step, Wrap};
 use super::credentials::{Claim, Secret};
-use super::departures::{Departures, Port, Way, with_desk};
-use super::framing::{channel_data, channel_header, is_channel};
+use super::departures::Port;
+use super::house::{House, NoSocket, Refusal, Relayed};
+use super::metrics_of;
 use super::nonce::Nonces;
 use super::peers::forbidden;
 use super::quotas::{Answers, Full, Place, Places};
-use super::sessions::{Inlet, Session, Sessions, Share};
-use super::{message, metrics_of};
-use crate::account::unix_seconds;
+use super::sessions::{Session, Sessions, Share};
 use crate::config::RelayConfig;
 use crate::key::KeyError;
-use crate::metrics::{self, Counted, Direction, Loss, Metrics};
+use crate::metrics::{self, Metrics};
 
 /// Most allocations at a time, and as many sockets.
 const MAX_ALLOCATIONS: usize = 4096;
@@ -35,8 +32,6 @@ const MAX_STRANGERS: (usize, usize) = (128, 4096);
 const MAX_ANSWERS: u16 = 200;
 /// How many ports are tried for an allocation before there are none.
 const PORT_TRIES: u32 = 64;
-/// Most system calls in a row for one socket before others have their turn.
-const TURNS: usize = 16;
 
 /// The relay.
 pub struct Relay {
@@ -109,7 +104,8 @@ impl Relay {
 
     /// A place for a connection that has proved nothing yet.
     pub(super) fn stranger(&self, address: IpAddr) -> Option<Place> {
-        let place = self.strangers.take(address, MAX_STRANGERS.0, MAX_STRANGERS.1).ok();
+        let (each, all) = MAX_STRANGERS;
+        let place = self.strangers.take(address, self.most_for(address, each, all), all).ok();
         if place.is_none() {
             self.metrics.refused(metrics::Refusal::Flood);
         }
@@ -125,8 +121,18 @@ impl Relay {
         self.tasks.spawn(task);
     }
 
+    /// Whether this is an address of ours behind which only relayed addresses of the same session are reached.
+    pub(super) fn keeps_to_itself(&self, address: IpAddr) -> bool {
+        self.announced.contains(&address) && !self.opened(address)
+    }
+
     pub(super) const fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// Most of something for one address. A proxy of ours, which brings everybody, counts as everybody.
+    fn most_for(&self, address: IpAddr, each: usize, all: usize) -> usize {
+        if address.to_canonical().is_loopback() || self.opened(address) { all } else { each }
     }
 
     /// Whether the operator has opened this address on purpose.
@@ -147,14 +153,14 @@ impl Relay {
 
 /// Whoever stands behind a name.
 pub(super) struct Guest {
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     seat: Seat,
     address: SocketAddr,
 }
 
 /// A socket of an allocation, and the places that it takes.
 pub(super) struct Lease {
-    port: Arc<Port>,
+    pub(super) port: Arc<Port>,
     _place: Place,
     _share: Share,
 }
@@ -184,11 +190,12 @@ impl House for Relay {
         let (address, announced) =
             ours.into_iter().find(|(address, _)| address.is_ipv4() == ipv4).ok_or(NoSocket::Family)?;
         let share = guest.session.share(self.config.allocations).ok_or(NoSocket::Quota)?;
-        let place =
-            self.places.take(guest.address.ip(), MAX_EACH, MAX_ALLOCATIONS).map_err(|full| match full {
-                Full::Quota => NoSocket::Quota,
-                Full::Capacity => NoSocket::Capacity,
-            })?;
+        let client = guest.address.ip();
+        let each = self.most_for(client, MAX_EACH, MAX_ALLOCATIONS);
+        let place = self.places.take(client, each, MAX_ALLOCATIONS).map_err(|full| match full {
+            Full::Quota => NoSocket::Quota,
+            Full::Capacity => NoSocket::Capacity,
+        })?;
         let port = self.bind(*address, even_port).and_then(|socket| Port::new(socket).ok());
         let port = port.ok_or(NoSocket::Capacity)?;
         let local = port.local_addr().map_err(|_| NoSocket::Capacity)?;
@@ -215,262 +222,5 @@ impl House for Relay {
 
     fn refused(&self, refusal: Refusal) {
         self.metrics.refused(metrics_of(refusal));
-    }
-}
-
-/// One client with its way back.
-pub(super) struct Flow {
-    relay: Arc<Relay>,
-    client: Mutex<Client<Relay>>,
-    address: SocketAddr,
-    way: Way,
-    seated: OnceLock<Seated>,
-}
-
-/// What a client has from its allocation on.
-struct Seated {
-    session: Arc<Session>,
-    /// Its addresses, as the world sees them.
-    relayed: Vec<SocketAddr>,
-    /// The allocation is over.
-    ended: CancellationToken,
-}
-
-impl Flow {
-    /// Of a client at this address.
-    pub(super) fn new(relay: &Arc<Relay>, address: SocketAddr, way: Way) -> Arc<Self> {
-        Arc::new(Self {
-            relay: Arc::clone(relay),
-            client: Mutex::new(Client::new()),
-            address,
-            way,
-            seated: OnceLock::new(),
-        })
-    }
-
-    /// Whether it has, or had, an allocation.
-    pub(super) fn is_seated(&self) -> bool {
-        self.seated.get().is_some()
-    }
-
-    /// Its connection is gone, and with it its allocation (RFC 8656, 5).
-    pub(super) fn abandon(&self) {
-        if let Some(seated) = self.seated.get() {
-            seated.ended.cancel();
-        }
-    }
-
-    /// Waits until its allocation is over; for ever if it has none yet.
-    pub(super) async fn ended(&self) {
-        match self.seated.get() {
-            Some(seated) => seated.ended.cancelled().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Whether its allocation is over.
-    pub(super) fn has_ended(&self) -> bool {
-        self.seated.get().is_some_and(|seated| seated.ended.is_cancelled())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Client<Relay>> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes one frame of the client. True if it has got its allocation by this.
-    pub(super) fn take(self: &Arc<Self>, frame: &[u8], now: Instant, departures: &mut Departures) -> bool {
-        match frame.first() {
-            Some(first) if is_channel(*first) => {
-                if let Some((number, payload)) = channel_data(frame) {
-                    let peer =
-                        self.lock().allocation().and_then(|allocation| allocation.peer_of(number, now));
-                    if let Some(peer) = peer {
-                        self.forward(peer, payload, now, departures);
-                    }
-                }
-                false
-            }
-            Some(_) => self.take_message(frame, now, departures),
-            None => false,
-        }
-    }
-
-    fn take_message(self: &Arc<Self>, message: &[u8], now: Instant, departures: &mut Departures) -> bool {
-        let clock = Clock { now, unix: unix_seconds(SystemTime::now()) };
-        let step = self.lock().handle(message, self.address, clock, &self.relay);
-        match step {
-            Step::Nothing => false,
-            Step::Send { peer, payload } => {
-                self.forward(peer, &message[payload], now, departures);
-                false
-            }
-            Step::Answer { bytes, proven } => {
-                let datagram = matches!(self.way, Way::Datagram { .. });
-                if proven || !datagram || self.relay.may_answer(self.address.ip(), now) {
-                    departures.push(&self.way, [&bytes, &[]]);
-                }
-                proven && self.follow(datagram)
-            }
-        }
-    }
-
-    /// Keeps up with what the client's machine has become; true if there is an allocation now that was not there before.
-    fn follow(self: &Arc<Self>, datagram: bool) -> bool {
-        let client = self.lock();
-        match (self.seated.get(), client.allocation()) {
-            (Some(seated), None) => {
-                seated.ended.cancel();
-                false
-            }
-            (None, Some(allocation)) => {
-                let session = Arc::clone(&allocation.guest().session);
-                let relayed = allocation.relayed().iter();
-                let (relayed, ports): (Vec<_>, Vec<_>) =
-                    relayed.map(|relayed| (relayed.address, Arc::clone(&relayed.lease.port))).unzip();
-                drop(client);
-                for address in &relayed {
-                    let inlet: std::sync::Weak<Self> = Arc::downgrade(self);
-                    session.add(*address, inlet);
-                }
-                let transport = if datagram { metrics::Transport::Udp } else { metrics::Transport::Stream };
-                let seated = Seated { ended: session.over.child_token(), session, relayed };
-                let first = self.seated.set(seated).is_ok();
-                if first {
-                    let counted = self.relay.metrics.allocation(transport);
-                    self.relay.spawn(Attendance { flow: Arc::clone(self), ports, _counted: counted }.run());
-                }
-                first
-            }
-            _ => false,
-        }
-    }
-
-    /// Sends what the client has for a peer.
-    fn forward(&self, peer: SocketAddr, payload: &[u8], now: Instant, departures: &mut Departures) {
-        let Some(seated) = self.seated.get() else { return };
-        let facing = seated.relayed.iter().find(|address| address.is_ipv4() == peer.is_ipv4());
-        let Some(address) = facing else { return };
-        if !seated.session.admits(payload.len(), now) {
-            self.relay.metrics.dropped(Loss::Bandwidth, 1);
-        } else if let Some(inlet) = seated.session.inlet(peer).filter(|_| peer != *address) {
-            inlet.deliver(*address, payload, now, departures);
-        } else if self.relay.announced.contains(&peer.ip()) && !self.relay.opened(peer.ip()) {
-            // A relayed address that was the session's when it was permitted and is not any more, or another port there.
-            self.relay.metrics.dropped(Loss::Peer, 1);
-        } else if let Some(port) = self.port(*address) {
-            self.relay.metrics.relayed(Direction::ToPeer, payload.len());
-            departures.push_datagram(&port, peer, None, [payload, &[]]);
-        }
-    }
-
-    /// The socket behind one of its addresses.
-    fn port(&self, address: SocketAddr) -> Option<Arc<Port>> {
-        let client = self.lock();
-        let relayed = client.allocation()?.relayed().iter().find(|relayed| relayed.address == address)?;
-        Some(Arc::clone(&relayed.lease.port))
-    }
-
-    /// Passes on what a peer sent, if it may; false if it may not.
-    fn pass_on(&self, peer: SocketAddr, payload: &[u8], now: Instant, departures: &mut Departures) -> bool {
-        let wrap = self.lock().allocation().and_then(|allocation| allocation.wrap(peer, now));
-        match wrap {
-            Some(Wrap::Channel(number)) if u16::try_from(payload.len()).is_ok() => {
-                departures.push(&self.way, [&channel_header(number, payload.len()), payload]);
-            }
-            Some(Wrap::Indication) => {
-                if let Some(message) = message::data_indication(peer, payload) {
-                    departures.push(&self.way, [&message, &[]]);
-                }
-            }
-            _ => {
-                self.relay.metrics.dropped(Loss::Peer, 1);
-                return false;
-            }
-        }
-        true
-    }
-}
-
-impl Inlet for Flow {
-    fn deliver(&self, from: SocketAddr, payload: &[u8], now: Instant, departures: &mut Departures) {
-        if self.pass_on(from, payload, now, departures) {
-            self.relay.metrics.relayed(Direction::Inside, payload.len());
-        }
-    }
-}
-
-/// The task of one allocation: receives for it, and takes it down when its time is over.
-struct Attendance {
-    flow: Arc<Flow>,
-    ports: Vec<Arc<Port>>,
-    _counted: Counted,
-}
-
-impl Attendance {
-    async fn run(self) {
-        let flow = &self.flow;
-        let Some(seated) = flow.seated.get() else { return };
-        loop {
-            let Some(until) = flow.lock().allocation().map(super::client::Allocation::until) else { return };
-            tokio::select! {
-                () = seated.ended.cancelled() => return,
-                () = flow.relay.stop.cancelled() => return,
-                () = tokio::time::sleep_until(until.into()) => {
-                    if flow.lock().expire(Instant::now()) {
-                        return;
-                    }
-                }
-                port = readable(&self.ports) => flow.receive(port),
-            }
-        }
-    }
-}
-
-impl Drop for Attendance {
-    /// Also when the task panicked: nothing may be left of an allocation that nobody attends.
-    fn drop(&mut self) {
-        let Some(seated) = self.flow.seated.get() else { return };
-        for address in &seated.relayed {
-            seated.session.remove(*address);
-        }
-        self.flow.lock().end();
-        seated.ended.cancel();
-    }
-}
-
-/// One of the ports that has something, or may have.
-async fn readable(ports: &[Arc<Port>]) -> &Arc<Port> {
-    let readable = async |at: usize| match ports.get(at) {
-        // An error is found again by receiving.
-        Some(port) => {
-            let _or_failed = port.readable().await;
-            port
-        }
-        None => std::future::pending().await,
-    };
-    tokio::select! {
-        port = readable(0) => port,
-        port = readable(1) => port,
-    }
-}
-
-impl Flow {
-    fn receive(&self, port: &Port) {
-        let Some(seated) = self.seated.get() else { return };
-        with_desk(|desk| {
-            for _ in 0..TURNS {
-                let Ok(filled) = port.receive(&mut desk.batch) else { break };
-                let now = Instant::now();
-                for (peer, _, payload) in desk.batch.datagrams(filled) {
-                    if !seated.session.admits(payload.len(), now) {
-                        self.relay.metrics.dropped(Loss::Bandwidth, 1);
-                    } else if self.pass_on(peer, payload, now, &mut desk.departures) {
-                        self.relay.metrics.relayed(Direction::ToClient, payload.len());
-                    }
-                }
-                desk.departures.flush();
-            }
-            self.relay.metrics.dropped(Loss::Full, desk.departures.take_lost());
-        });
     }
 }

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use super::departures::{Outbox, Way, with_desk};
+use super::flow::Flow;
 use super::framing::{self, Next};
-use super::relay::{Flow, Relay};
+use super::relay::Relay;
 use crate::metrics::{Kind, Loss};
 
 /// How long a connection may take to get its allocation.

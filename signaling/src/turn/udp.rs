@@ -11,8 +11,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
 use super::departures::{Desk, Port, Way, with_desk};
+use super::flow::Flow;
 use super::framing::{is_channel, is_stun};
-use super::relay::{Flow, Relay};
+use super::relay::Relay;
 use crate::metrics::Loss;
 
 /// Most system calls in a row before others have their turn.

@@ -204,3 +204,22 @@ async fn a_relay_that_is_off() {
     assert!(meeting.host().username.ends_with(":host"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn ports_that_can_not_be_had() {
+    let refused = async |arguments: &[&str]| {
+        TestServer::try_with(arguments).await.err().expect("must be refused").to_string()
+    };
+    let taken = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    assert!(refused(&["--relay-listen", &at]).await.contains(&format!("can't listen on {at}")));
+    assert!(refused(&["--relay-address", "203.0.113.7"]).await.contains("203.0.113.7"));
+    // Only the server's own port.
+    let server = TestServer::with(&["--relay-listen", "off"]).await;
+    assert_eq!(server.relay, None);
+    let meeting = Meeting::of(&server).await;
+    assert_eq!(meeting.host_servers.len(), 1);
+    assert_eq!(meeting.host_servers[0].urls, [format!("turn:{}?transport=tcp", server.address)]);
+    assert_eq!(Turn::tcp(server.address, Some(meeting.host())).await.allocate().await.code, 0);
+    server.stop().await;
+}

@@ -1,6 +1,7 @@
 //! The machine of one client against a house of cards: time passes as it is told to.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 use stun_types::attribute::{Fingerprint, XorMappedAddress};
@@ -8,6 +9,9 @@ use stun_types::message::{MessageType, MessageWriteVec, Method};
 use stun_types::prelude::{AttributeWrite, MessageWrite as _, MessageWriteExt as _};
 use turn_types::attribute::{ChannelNumber, Data, Lifetime, XorPeerAddress, XorRelayedAddress};
 
+use super::super::allocation::{MAX_PEERS, Wrap};
+use super::super::message::Transaction;
+use super::super::nonce::Nonces;
 use super::*;
 
 const FROM: &str = "203.0.113.1:5000";
