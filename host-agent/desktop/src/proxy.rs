@@ -130,7 +130,9 @@ pub enum Problem {
     /// A typed text.
     #[error("a proxy begins with http://, https:// or socks5://")]
     Scheme,
-    /// The settings name a script that this build can't run.
+    /// The settings name a script, and this system brings nothing to run it with, as Linux does not. An engine of our own is not
+    /// worth it there: it would run what a network hands out, in the program that may see the screen, and weigh as much as
+    /// all the rest of dialing.
     #[error("the settings name a script (PAC), which this program does not run on this system")]
     Script,
     /// Some other failure of the settings.
