@@ -34,6 +34,13 @@ pub(super) fn remote(line: &str) -> Remote {
     }
 }
 
+/// The address of a relayed candidate of the browser.
+pub(super) fn relayed(line: &str) -> Option<SocketAddr> {
+    let words = Words::split(line)?;
+    let address = SocketAddr::new(words.0[4].parse().ok()?, words.0[5].parse().ok()?);
+    (words.0[7] == "relay").then_some(address)
+}
+
 /// Puts our lines the way the browser is told.
 pub(super) struct Teller {
     pub(super) anchors: Arc<Anchors>,
@@ -142,6 +149,13 @@ mod tests {
         for address in ["240.0.0.1", "100::1", "255.255.255.255"] {
             assert_eq!(remote(&line(address)), Remote::Impossible, "{address}");
         }
+    }
+
+    #[test]
+    fn relayed_addresses_are_known() {
+        assert_eq!(relayed(RELAYED), Some("203.0.113.5:50000".parse().unwrap()));
+        assert_eq!(relayed(&RELAYED.replace("relay", "srflx")), None);
+        assert_eq!(relayed("candidate:1 1 udp 1 name.local 1 typ relay"), None);
     }
 
     fn teller() -> Teller {

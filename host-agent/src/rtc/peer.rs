@@ -221,6 +221,9 @@ impl Peer {
             // The other end may have noticed before us.
             self.relays.test();
         }
+        if !self.relay_only && negotiation.ufrag != ufrag {
+            self.relays.hold.begin(Instant::now());
+        }
         negotiation.ufrag = ufrag;
         self.add_video(offer_sdp, negotiation).await?;
         self.connection.set_remote_description(offer).await?;
@@ -266,7 +269,11 @@ impl Transport for Peer {
             return Err(RtcError::Candidate(format!("longer than {MAX_CANDIDATE} bytes")));
         }
         match candidate::remote(line) {
-            Remote::Address => {}
+            Remote::Address => {
+                if let Some(address) = candidate::relayed(line) {
+                    self.relays.hold.learn(address);
+                }
+            }
             // The end needs no act.
             Remote::End => return Ok(()),
             Remote::Name(name) => {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
     TokioRuntime, Transmit,
@@ -228,7 +228,12 @@ impl AsyncUdpSocket for Socket {
         }
         let received = self.real.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = received {
-            for meta in &mut meta[..count] {
+            for (meta, buf) in meta[..count].iter_mut().zip(bufs) {
+                // Checks come one by one, so what is dropped is one packet and not several in one buffer.
+                if self.relays.hold.drops(meta.addr, &buf[..meta.len.min(buf.len())], Instant::now()) {
+                    meta.len = 0;
+                    continue;
+                }
                 if let (Some(ways_in), Some(address)) = (&self.ways_in, meta.dst_ip) {
                     ways_in.learn(meta.addr, address);
                 }

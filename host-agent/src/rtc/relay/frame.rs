@@ -90,6 +90,26 @@ pub(super) fn is_mismatch(datagram: &[u8]) -> bool {
     is_error && attribute(datagram, ERROR_CODE).is_some_and(|value| matches!(value, [_, _, 4, 37, ..]))
 }
 
+/// What a peer sent, in ChannelData or a Data indication (RFC 8656, 11.4 and 12.4).
+pub(super) fn relayed_payload(datagram: &[u8]) -> Option<&[u8]> {
+    const DATA_INDICATION: [u8; 2] = [0x00, 0x17];
+    const DATA: u16 = 0x0013;
+    match datagram {
+        [0x40..=0x4f, _, high, low, payload @ ..] => {
+            payload.get(..usize::from(u16::from_be_bytes([*high, *low])))
+        }
+        _ if datagram.starts_with(&DATA_INDICATION) => attribute(datagram, DATA),
+        _ => None,
+    }
+}
+
+/// Whether this is an ICE check that nominates its pair (RFC 8445, 7.1.2).
+pub(super) fn nominates(packet: &[u8]) -> bool {
+    const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
+    const USE_CANDIDATE: u16 = 0x0025;
+    packet.starts_with(&BINDING_REQUEST) && attribute(packet, USE_CANDIDATE).is_some()
+}
+
 /// The first attribute of this kind in a STUN message.
 fn attribute(datagram: &[u8], wanted: u16) -> Option<&[u8]> {
     let mut attributes = datagram.get(STUN_HEADER..)?;
@@ -299,6 +319,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nominations_are_found_in_both_wrappings() {
+        let mut check = stun(0x0001, 12);
+        check[STUN_HEADER..].copy_from_slice(&[0, 0x24, 0, 4, 1, 2, 3, 4, 0, 0x25, 0, 0]);
+        assert!(nominates(&check));
+        assert!(!nominates(&stun(0x0101, 12)) && !nominates(&check[..28]) && !nominates(&[]));
+        let mut channel = channel_data(0x4001, check.len());
+        channel[CHANNEL_HEADER..].copy_from_slice(&check);
+        assert_eq!(relayed_payload(&channel), Some(&check[..]));
+        assert_eq!(relayed_payload(&channel[..9]), None);
+        let mut indication = stun(0x0017, 4 + check.len());
+        indication[STUN_HEADER..STUN_HEADER + 4].copy_from_slice(&[0, 0x13, 0, 32]);
+        indication[STUN_HEADER + 4..].copy_from_slice(&check);
+        assert_eq!(relayed_payload(&indication), Some(&check[..]));
+        assert_eq!(relayed_payload(&check), None);
+    }
+
     fn datagram() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             (0..0x3fff_u16, 0..(MAX_MESSAGE - STUN_HEADER) / 4)
@@ -332,6 +369,7 @@ mod tests {
             let mut deframer = Deframer::default();
             for part in parts {
                 let _ = (allocated(&[&[1, 3], &part[..]].concat()), is_mismatch(&[&[1, 0x14], &part[..]].concat()));
+                let _ = (relayed_payload(&part).map(nominates), nominates(&[&[0, 1], &part[..]].concat()));
                 if deframer.push(&part, |datagram| assert!(datagram.len() <= MAX_MESSAGE)).is_err() {
                     break;
                 }

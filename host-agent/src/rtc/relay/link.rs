@@ -1,6 +1,7 @@
 //! One TURN server: the way to it over UDP, TCP or TLS, made when it is first wanted and made anew when it breaks.
 
 use super::frame::{self, Deframer};
+use super::hold::Hold;
 use super::queue::{Inbox, Outgoing};
 use super::url::Transport;
 use crate::dial::Dialer;
@@ -50,6 +51,7 @@ pub(in crate::rtc) struct Link {
     lost: AtomicBool,
     /// Rung when that happens.
     on_loss: Arc<Notify>,
+    hold: Arc<Hold>,
     /// When something was last carried, in milliseconds since `born`; 0: never.
     carried: AtomicU64,
     born: Instant,
@@ -88,7 +90,13 @@ enum Broken {
 }
 
 impl Link {
-    pub(super) fn new(transport: Transport, host: String, port: u16, on_loss: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        host: String,
+        port: u16,
+        on_loss: Arc<Notify>,
+        hold: Arc<Hold>,
+    ) -> Self {
         Self {
             transport,
             host,
@@ -98,6 +106,7 @@ impl Link {
             relayed: Mutex::default(),
             lost: AtomicBool::new(false),
             on_loss,
+            hold,
             carried: AtomicU64::new(0),
             born: Instant::now(),
             probe: Notify::new(),
@@ -170,8 +179,11 @@ impl Link {
         }
         let owner = self.owner().as_ref().and_then(|owner| Some((owner.inbox.upgrade()?, owner.address)));
         if let Some((inbox, address)) = owner {
-            self.note_carried(Instant::now());
-            inbox.deliver(address, datagram).await;
+            let now = Instant::now();
+            self.note_carried(now);
+            if !self.hold.drops_relayed(&datagram, now) {
+                inbox.deliver(address, datagram).await;
+            }
         }
         Ok(())
     }
@@ -463,7 +475,7 @@ mod tests {
 
     #[test]
     fn the_second_socket_is_refused_while_the_first_lives() {
-        let link = Link::new(Transport::Udp, "127.0.0.1".into(), 1, Arc::default());
+        let link = Link::new(Transport::Udp, "127.0.0.1".into(), 1, Arc::default(), Arc::default());
         let (first, second) = (Arc::new(Inbox::default()), Arc::new(Inbox::default()));
         let address = SocketAddr::from(([240, 0, 0, 1], 3478));
         assert!(!link.is_in_use(Instant::now()));

@@ -6,12 +6,14 @@
 //! too, behind which only the name is hidden: the stack would stand still while it is looked up.
 
 mod frame;
+mod hold;
 mod link;
 mod queue;
 mod url;
 
 use super::config::IceServer;
 use crate::dial::Dialer;
+use hold::Hold;
 use link::Link;
 pub(super) use queue::Inbox;
 use std::collections::HashMap;
@@ -49,6 +51,8 @@ pub(super) struct Relays {
     /// This computer's addresses changed since the stack was told of servers.
     changed: AtomicBool,
     on_loss: Arc<Notify>,
+    /// What is not heard for a moment, so that direct paths win.
+    pub(super) hold: Arc<Hold>,
     known: Mutex<Known>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -69,6 +73,7 @@ impl Relays {
             dialer,
             changed: AtomicBool::new(false),
             on_loss: Arc::default(),
+            hold: Arc::default(),
             known: Mutex::default(),
             tasks: Mutex::default(),
         })
@@ -120,7 +125,8 @@ impl Relays {
         let number = known.count;
         match server {
             Server::Turn { transport, host, port } => {
-                let link = Arc::new(Link::new(transport, host, port, self.on_loss.clone()));
+                let link =
+                    Arc::new(Link::new(transport, host, port, self.on_loss.clone(), self.hold.clone()));
                 known.links.insert(number, link.clone());
                 self.tasks().spawn(link.run(self.dialer.clone()));
                 format!("turn:{}?transport=udp", virtual_v4(number))
