@@ -5,6 +5,9 @@ use crate::dial::Dialer;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// Addresses of this computer that are offered; each means a path for the browser to try.
+const MOST_ADDRESSES: usize = 16;
+
 /// One STUN or TURN server, in the words of the WebRTC specification.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct IceServer {
@@ -91,7 +94,7 @@ impl Bind {
     /// The addresses that the browser is told of in place of an anchor, the best one first.
     pub(super) fn offered(&self) -> Vec<IpAddr> {
         let Self::Interfaces { loopback } = self else { return Vec::new() };
-        let mut offered: Vec<IpAddr> = interfaces::read().into_iter().collect();
+        let mut offered: Vec<IpAddr> = interfaces::read().into_iter().take(MOST_ADDRESSES).collect();
         if *loopback {
             offered.push(Ipv4Addr::LOCALHOST.into());
         }

@@ -3,28 +3,22 @@
 use super::frame::{self, Deframer};
 use super::hold::Hold;
 use super::queue::{Inbox, Outgoing};
+use super::silence::{self, PROBE, Watch};
+use super::udp;
 use super::url::Transport;
 use crate::dial::Dialer;
 use bytes::{Bytes, BytesMut};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 /// For a TCP connection, a proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
-/// For a name.
-const RESOLVE: Duration = Duration::from_secs(5);
-/// Every request is answered; nothing at all for this long means that the way is cut.
-const ANSWER: Duration = Duration::from_secs(5);
-/// The same for a question that was only put to find that out, after a change of this computer's addresses.
-const PROBE_ANSWER: Duration = Duration::from_millis(1500);
 /// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
@@ -32,8 +26,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const BATCH: usize = 16 * 1024;
 /// For the releases of allocations at the end.
 const FAREWELL: Duration = Duration::from_millis(300);
-/// Addresses of a server that are tried, of both families together.
-const ADDRESSES: usize = 4;
 /// A link that carried something so recently is in use.
 const IN_USE: Duration = Duration::from_secs(3);
 
@@ -168,7 +160,7 @@ impl Link {
     }
 
     async fn deliver(&self, datagram: Bytes) -> Result<(), Broken> {
-        if is_probe_answer(&datagram) {
+        if silence::is_probe_answer(&datagram) {
             return Ok(());
         }
         if frame::is_mismatch(&datagram) && self.relayed().is_some() {
@@ -296,7 +288,7 @@ impl Link {
     async fn carry_datagrams(&self) -> Result<(), Broken> {
         let sockets = tokio::select! {
             () = self.close.notified() => return Ok(()),
-            sockets = self.sockets() => sockets?,
+            sockets = udp::sockets(&self.host, self.port) => sockets.map_err(Broken::Connect)?,
         };
         let taken = Mutex::new(None::<usize>);
         let taken = || taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -313,7 +305,7 @@ impl Link {
         let reading = async {
             let mut buffer = vec![0; frame::MAX_MESSAGE];
             loop {
-                let (index, received) = receive(&sockets, &mut buffer).await;
+                let (index, received) = udp::receive(&sockets, &mut buffer).await;
                 let length = match received {
                     Ok(length) => length,
                     // Nobody listens there. Others may.
@@ -355,123 +347,11 @@ impl Link {
             () = watch.silent() => Err(Broken::Silent),
         }
     }
-
-    /// A socket for each address of the server that this computer has a route to.
-    async fn sockets(&self) -> Result<Vec<UdpSocket>, Broken> {
-        let unreachable = |error: &dyn std::fmt::Display| Broken::Connect(error.to_string());
-        let addresses = timeout(RESOLVE, tokio::net::lookup_host((self.host.as_str(), self.port)))
-            .await
-            .map_err(|error| unreachable(&error))?
-            .map_err(|error| unreachable(&error))?;
-        let mut sockets = Vec::new();
-        let mut last = None;
-        for address in addresses {
-            if sockets.len() == ADDRESSES {
-                break;
-            }
-            let any =
-                if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-            let connected = async {
-                let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
-                socket.connect(address).await?;
-                Ok::<_, io::Error>(socket)
-            };
-            match connected.await {
-                Ok(socket) => sockets.push(socket),
-                Err(error) => last = Some(error),
-            }
-        }
-        match last {
-            _ if !sockets.is_empty() => Ok(sockets),
-            Some(error) => Err(unreachable(&error)),
-            None => Err(unreachable(&"its name has no address")),
-        }
-    }
-}
-
-/// What comes first to any of the sockets.
-async fn receive(sockets: &[UdpSocket], buffer: &mut [u8]) -> (usize, io::Result<usize>) {
-    std::future::poll_fn(|cx| {
-        for (index, socket) in sockets.iter().enumerate() {
-            let mut buffer = ReadBuf::new(buffer);
-            if let Poll::Ready(received) = socket.poll_recv(cx, &mut buffer) {
-                return Poll::Ready((index, received.map(|()| buffer.filled().len())));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Notices that nothing is heard any more.
-#[derive(Debug, Default)]
-struct Watch {
-    /// When the answer to the oldest unanswered question is overdue.
-    due: Mutex<Option<Instant>>,
-    changed: Notify,
-}
-
-impl Watch {
-    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn asked(&self) {
-        self.due().get_or_insert(Instant::now() + ANSWER);
-        self.changed.notify_one();
-    }
-
-    fn probed(&self) {
-        let soon = Instant::now() + PROBE_ANSWER;
-        let mut due = self.due();
-        *due = Some(due.map_or(soon, |due| due.min(soon)));
-        drop(due);
-        self.changed.notify_one();
-    }
-
-    fn heard(&self) {
-        *self.due() = None;
-    }
-
-    /// Ends when an answer is overdue.
-    async fn silent(&self) {
-        loop {
-            let due = *self.due();
-            match due {
-                None => self.changed.notified().await,
-                Some(due) => {
-                    tokio::time::sleep_until(due.into()).await;
-                    if self.due().is_some_and(|due| due <= Instant::now()) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A Binding request with a transaction of our own.
-const PROBE: [u8; 20] = *b"\x00\x01\x00\x00\x21\x12\xa4\x42nearhand\xf0\x9f\x93\xa1";
-
-/// An answer to [`PROBE`], which the stack knows nothing of.
-fn is_probe_answer(datagram: &[u8]) -> bool {
-    datagram.len() >= 20 && datagram[0] == 1 && datagram[4..20] == PROBE[4..20]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_to_the_probe_are_known() {
-        assert!(frame::is_request(&PROBE));
-        let mut answer = PROBE;
-        answer[0] = 1;
-        assert!(is_probe_answer(&answer));
-        assert!(!is_probe_answer(&PROBE) && !is_probe_answer(&answer[..19]));
-        answer[19] = 0;
-        assert!(!is_probe_answer(&answer));
-    }
 
     #[test]
     fn the_second_socket_is_refused_while_the_first_lives() {
@@ -485,11 +365,5 @@ mod tests {
         drop(first);
         assert!(link.send(&second, address, &PROBE).is_ok());
         assert!(link.is_in_use(Instant::now()) && !link.is_in_use(Instant::now() + IN_USE * 2));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_is_noticed_only_after_a_question() {
-        let watch = Watch::default();
-        assert!(timeout(ANSWER * 2, watch.silent()).await.is_err());
     }
 }

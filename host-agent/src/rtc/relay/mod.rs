@@ -9,6 +9,8 @@ mod frame;
 mod hold;
 mod link;
 mod queue;
+mod silence;
+mod udp;
 mod url;
 
 use super::config::IceServer;
