@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// How a client reaches the relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each says its own name")]
 pub enum Transport {
     Udp,
@@ -18,7 +18,7 @@ pub enum Transport {
 }
 
 /// Which way relayed bytes went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From a client to a peer outside.
     ToPeer,
@@ -29,7 +29,7 @@ pub enum Direction {
 }
 
 /// Why the relay did not do what it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The name is none of ours, its session is not live here, or it is too late.
     Login,
@@ -54,7 +54,7 @@ pub enum Refusal {
 }
 
 /// Why relayed bytes were dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
     /// The session uses more than its bandwidth.
     Bandwidth,
@@ -65,11 +65,30 @@ pub enum Loss {
 }
 
 /// What a connection turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each says its own name")]
 pub enum Kind {
     Http,
     Turn,
+}
+
+/// Labels are written as Prometheus has them: small letters.
+macro_rules! labels {
+    ($($of:ident { $($value:ident = $text:literal),+ $(,)? })+) => {$(
+        impl EncodeLabelValue for $of {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+                EncodeLabelValue::encode(&match self { $(Self::$value => $text),+ }, encoder)
+            }
+        }
+    )+};
+}
+
+labels! {
+    Transport { Udp = "udp", Stream = "stream" }
+    Direction { ToPeer = "to_peer", ToClient = "to_client", Inside = "inside" }
+    Refusal { Login = "login", Password = "password", Nonce = "nonce", Malformed = "malformed", Peer = "peer", Quota = "quota", Capacity = "capacity", Unsupported = "unsupported", Mismatch = "mismatch", Flood = "flood" }
+    Loss { Bandwidth = "bandwidth", Full = "full", Peer = "peer" }
+    Kind { Http = "http", Turn = "turn" }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -34,12 +34,12 @@ async fn what_happens_is_counted() {
     for (name, expected) in [
         ("nearhand_sessions", 1.0),
         ("nearhand_sessions_begun_total", 1.0),
-        ("nearhand_relay_allocations{transport=\"Udp\"}", 1.0),
-        ("nearhand_relay_allocations{transport=\"Stream\"}", 1.0),
-        ("nearhand_relay_bytes_total{direction=\"Inside\"}", 100.0),
-        ("nearhand_relay_packets_total{direction=\"Inside\"}", 1.0),
-        ("nearhand_relay_refusals_total{reason=\"Peer\"}", 1.0),
-        ("nearhand_connections{kind=\"Turn\"}", 1.0),
+        ("nearhand_relay_allocations{transport=\"udp\"}", 1.0),
+        ("nearhand_relay_allocations{transport=\"stream\"}", 1.0),
+        ("nearhand_relay_bytes_total{direction=\"inside\"}", 100.0),
+        ("nearhand_relay_packets_total{direction=\"inside\"}", 1.0),
+        ("nearhand_relay_refusals_total{reason=\"peer\"}", 1.0),
+        ("nearhand_connections{kind=\"turn\"}", 1.0),
     ] {
         assert!((value(&text, name) - expected).abs() < 0.5, "{name} should be {expected} in\n{text}");
     }
