@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Side;
+use super::{NAME, Side};
 use crate::namespace::Namespace;
 use crate::places::on_path;
 use crate::process::Process;
@@ -15,7 +15,8 @@ use crate::wait;
 
 const START: Duration = Duration::from_secs(15);
 
-/// Squid, which connects to port 443 and to nothing else; started where it does not run yet.
+/// Squid, which connects to port 443 and to nothing else (and only to the server: other names, which browsers ask for by
+/// themselves, would be looked up for half a minute); started where it does not run yet.
 pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
     let address = SocketAddr::new(side.gateway(), 3128);
     let namespace = &side.router.namespace;
@@ -28,7 +29,9 @@ pub(crate) async fn squid(stage: &Stage, side: &Side) -> Result<SocketAddr> {
         "http_port {address}\n\
          acl tls port 443\n\
          acl CONNECT method CONNECT\n\
+         acl known dstdomain {NAME}\n\
          http_access deny CONNECT !tls\n\
+         http_access deny !known\n\
          http_access allow CONNECT\n\
          http_access deny all\n\
          cache deny all\n\

@@ -176,9 +176,12 @@ impl Met {
             )
             .await?;
         let body = "const video = document.querySelector('#screen');
-            const account = window.nearhandFrames = { last: performance.now(), worst: 0, count: 0 };
-            const next = () => video.requestVideoFrameCallback(() => {
+            const account = window.nearhandFrames = { last: performance.now(), worst: 0, count: 0, media: -1 };
+            const next = () => video.requestVideoFrameCallback((_, frame) => {
                 const now = performance.now();
+                // A frame that is shown once more is no news.
+                if (frame.mediaTime === account.media) return next();
+                account.media = frame.mediaTime;
                 account.worst = Math.max(account.worst, now - account.last);
                 account.last = now;
                 account.count += 1;
