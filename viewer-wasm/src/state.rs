@@ -23,8 +23,8 @@ use nearhand_protocol::version::{Capabilities, Version};
 
 pub use event::{Announcement, Effect, Event};
 pub use mending::{
-    ANSWER_MS, BETTER_MS, CONNECT_MS, HINTED_MS, KEPT_MS, MEND_MS, RESTART_MS, RETRY_MS, SILENT_MS,
-    SUSPECT_MS, UNANSWERED_MS,
+    ANSWER_MS, BETTER_MS, CONNECT_MS, HINTED_MS, KEPT_MS, MEND_MS, RARELY_MS, RESTART_MS, RETRY_MS,
+    SILENT_MS, SUSPECT_MS, UNANSWERED_MS,
 };
 pub use phase::{Phase, may_live_on};
 pub use proving::{Known, PROVE_MS, Seed};
@@ -117,6 +117,8 @@ pub struct State {
     unreached: u8,
     /// Until when the last picture of an earlier peer connection stands.
     kept_until_ms: Option<u64>,
+    /// The pauses between attempts for a better path than a relay: shorter ones once there was one.
+    pauses_ms: [u64; 4],
     ended: Option<CloseReason>,
 }
 
@@ -144,6 +146,7 @@ impl State {
             disbelieved: 0,
             unreached: 0,
             kept_until_ms: None,
+            pauses_ms: RARELY_MS,
             ended: None,
         }
     }

@@ -29,8 +29,11 @@ pub const CONNECT_MS: u64 = 15_000;
 pub const RETRY_MS: u64 = 2_000;
 /// How long a last picture is kept for a new peer connection, in milliseconds; the host keeps the rights as long.
 pub const KEPT_MS: u64 = 60_000;
-/// The pauses between attempts to find a better path than a relay, in milliseconds; the last one repeats itself.
+/// The pauses between attempts to find a better path than a relay, where this session had one before, in milliseconds; the
+/// last one repeats itself. Each attempt stops the picture for a third of a second.
 pub const BETTER_MS: [u64; 4] = [30_000, 60_000, 120_000, 300_000];
+/// The same where it never had one, and the networks are hardly about to change.
+pub const RARELY_MS: [u64; 4] = [60_000, 600_000, 600_000, 1_800_000];
 
 /// A restart of ICE that is under way.
 #[derive(Clone, Copy, Debug)]
@@ -193,12 +196,8 @@ impl State {
         let now_ms = self.now_ms;
         self.ping(effects);
         if let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open && peer.proven) {
+            // A path that holds is left alone: browsers hint at each new estimate of the line's speed, too.
             peer.pulse.hinted_ms.get_or_insert(now_ms);
-            if let Some(better_ms) = &mut peer.pulse.better_ms {
-                // Another network, other chances.
-                peer.pulse.tried = 0;
-                *better_ms = now_ms + HINTED_MS;
-            }
         }
     }
 
@@ -207,6 +206,10 @@ impl State {
     pub(super) fn travels(&mut self, epoch: Epoch, relayed: bool, busy: bool, effects: &mut Vec<Effect>) {
         let now_ms = self.now_ms;
         let ready = self.is_healthy() && self.signal == Signal::Up && self.host_present && !busy;
+        if !relayed {
+            self.pauses_ms = BETTER_MS;
+        }
+        let pauses_ms = self.pauses_ms;
         let Some(peer) = self.current(epoch) else { return };
         let pulse = &mut peer.pulse;
         if !relayed {
@@ -214,10 +217,10 @@ impl State {
             pulse.better_ms = None;
             return;
         }
-        let due_ms = *pulse.better_ms.get_or_insert(now_ms + BETTER_MS[0]);
+        let due_ms = *pulse.better_ms.get_or_insert(now_ms + pauses_ms[0]);
         if ready && now_ms >= due_ms && pulse.restart.is_none() {
-            pulse.tried = (pulse.tried + 1).min(BETTER_MS.len() - 1);
-            pulse.better_ms = Some(now_ms + BETTER_MS[pulse.tried]);
+            pulse.tried = (pulse.tried + 1).min(pauses_ms.len() - 1);
+            pulse.better_ms = Some(now_ms + pauses_ms[pulse.tried]);
             pulse.restart = Some(Restart::new(now_ms));
             effects.push(Effect::RestartIce);
         }
