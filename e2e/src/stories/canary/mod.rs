@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
+use tokio::io::AsyncWriteExt as _;
 
 use super::{chat, story};
 use crate::host::{self, Host};
@@ -172,7 +173,9 @@ async fn canaries(stage: &Stage) -> Result<()> {
     ensure!(found.is_empty(), "the capture holds {found:?}");
     ensure!(!known.found_in(&captured).is_empty(), "not even the session was found in the capture");
 
-    // It is asked for the level `trace`; what it has below `info` is on `debug`.
+    // It is asked for the level `trace`; this is something that it has to say below `info`.
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", ports[0])).await?;
+    stream.write_all(b"nonsense\r\n\r\n").await?;
     wait::until(Duration::from_secs(5), "the server to log everything", || {
         Ok(meeting.server.log().contains("DEBUG"))
     })
