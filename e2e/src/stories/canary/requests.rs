@@ -119,7 +119,7 @@ fn messages(mut rest: &[u8]) -> Vec<String> {
     while let [_, length, after @ ..] = rest {
         let (length, after) = match (length & 0x7f, after) {
             (126, [a, b, after @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), after),
-            (127, _) | (126, _) => break,
+            (126 | 127, _) => break,
             (length, after) => (usize::from(length), after),
         };
         let Some((mask, after)) = after.split_first_chunk::<4>() else { break };

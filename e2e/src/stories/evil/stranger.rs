@@ -176,7 +176,8 @@ where
         }
         let moment = Duration::from_millis(20);
         match tokio::time::timeout(moment, self.socket.next()).await {
-            Err(_) => {}
+            Err(_)
+            | Ok(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
             Ok(None | Some(Err(_) | Ok(Message::Close(_)))) => {
                 self.closed = true;
                 tokio::time::sleep(moment).await;
@@ -189,7 +190,6 @@ where
                     self.heard.push(message);
                 }
             }
-            Ok(Some(Ok(_))) => {}
         }
         Ok(())
     }
