@@ -100,7 +100,7 @@ fn forward(shared: &Shared, devices: &[SyncDevice; 2]) {
     let begin = Instant::now();
     let mut travelling: BinaryHeap<Travelling> = BinaryHeap::new();
     let mut number = 0;
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     while !shared.over.load(Ordering::Relaxed) {
         let now = begin.elapsed();
         while travelling.peek().is_some_and(|Reverse((due, ..))| *due <= now) {

@@ -66,7 +66,7 @@ impl Shaper {
         if let Some(rate) = rate {
             let rate = rate.max(1) as f64;
             let begin = self.free.max(now);
-            let waiting = (begin - now).as_secs_f64() * rate / 8.0;
+            let waiting = begin.saturating_sub(now).as_secs_f64() * rate / 8.0;
             if waiting + size as f64 > queue as f64 {
                 return None;
             }

@@ -1,5 +1,6 @@
 //! One end's network: a computer in a LAN behind a router.
 
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError};
@@ -178,19 +179,17 @@ impl Side {
             v4(end_v4, 1),
             v6(lan_v6, 1),
         ))?;
+        // Writing into a text never fails.
         let mut batch = format!("link set {interface} up\n");
         if self.family.v4() {
-            batch += &format!(
-                "address add {end_v4}/24 dev {interface}\nroute add default via {}\n",
-                v4(end_v4, 1)
-            );
+            let gateway = v4(end_v4, 1);
+            let _ = writeln!(batch, "address add {end_v4}/24 dev {interface}");
+            let _ = writeln!(batch, "route add default via {gateway}");
         }
         if self.family.v6() {
-            batch += &format!(
-                "address add {}/64 dev {interface}\nroute add default via {}\n",
-                v6(lan_v6, 2),
-                v6(lan_v6, 1)
-            );
+            let (own, gateway) = (v6(lan_v6, 2), v6(lan_v6, 1));
+            let _ = writeln!(batch, "address add {own}/64 dev {interface}");
+            let _ = writeln!(batch, "route add default via {gateway}");
         }
         self.end.ip(&batch).with_context(|| format!("plugging {interface} in"))
     }
