@@ -22,6 +22,10 @@ pub(super) fn stories() -> Vec<Story> {
 /// A machine that plays stories in parallel to building is slow; the figure that counts is printed.
 const LIMIT: f64 = 10.0;
 
+/// Meetings until the best path must have been found: the host keeps to the first pair that the browser nominates, and on
+/// a busy machine that is a relay now and then.
+const MEETINGS: usize = 6;
+
 /// How packets can travel at best: a hole is made where at least one router lets in whom the other's packets really come
 /// from.
 fn expected(customer: Nat, technician: Nat) -> Path {
@@ -110,11 +114,19 @@ async fn one(stage: &Stage, ends: &mut Ends, case: Case) -> Result<(Path, f64)> 
         arrange(stage, &lab.technician, technician).await.context("the technician's network")?;
     ends.set_hosts_proxy(of_customer);
     ends.set_browsers_proxy(stage, of_technician);
-    let met = ends.meet(stage).await?;
-    met.travels(path).await?;
-    ensure!(met.seconds < LIMIT, "the first frame came after {:.1} s", met.seconds);
-    met.host.kill();
-    Ok((path, met.seconds))
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let met = ends.meet(stage).await?;
+        ensure!(met.seconds < LIMIT, "the first frame came after {:.1} s", met.seconds);
+        let travels = met.travels(path).await;
+        met.host.kill();
+        match travels {
+            Ok(()) => return Ok((path, met.seconds)),
+            Err(error) if attempts == MEETINGS => return Err(error),
+            Err(_) => println!("        (a relay was quicker)"),
+        }
+    }
 }
 
 type Way = Option<(&'static str, std::net::SocketAddr)>;

@@ -18,9 +18,8 @@ use crate::x::scenes::Clock;
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 
-/// How long a path that is not the expected one may be taken at the beginning: a relay may be quicker at first, and is left
-/// after half a minute at the latest.
-const SETTLE: Duration = Duration::from_secs(45);
+/// How long a path that is not the expected one may be taken at the beginning.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// How packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
