@@ -290,7 +290,8 @@ impl App {
         }
         if let Some(path) = sample.path_since(&self.sample) {
             let relayed = path == Path::Relayed && !self.ways.relay_only;
-            self.advance(Event::Travels { epoch, relayed, busy: self.files.is_moving() });
+            let sure = relayed && sample.path == Some(Path::Direct);
+            self.advance(Event::Travels { epoch, relayed, sure, busy: self.files.is_moving() });
         }
         if let Some(figures) = stats::compare(&self.sample, sample) {
             Toolbar::show_figures(&figures);

@@ -344,7 +344,9 @@ impl State {
                     peer.pulse.beat(now_ms);
                 }
             }
-            Event::Travels { epoch, relayed, busy } => self.travels(epoch, relayed, busy, effects),
+            Event::Travels { epoch, relayed, sure, busy } => {
+                self.travels(epoch, relayed, sure, busy, effects)
+            }
             Event::NetworkHint => self.hinted(effects),
             Event::RestartWanted(epoch) => self.restart_wanted(epoch, effects),
             Event::Described(epoch, binding) => {

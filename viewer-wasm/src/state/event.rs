@@ -57,6 +57,8 @@ pub enum Event {
         epoch: Epoch,
         /// By way of a relay, where a better path would be wanted.
         relayed: bool,
+        /// This end itself sends over a direct path, so there is one.
+        sure: bool,
         /// A file is on its way.
         busy: bool,
     },

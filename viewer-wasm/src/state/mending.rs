@@ -35,6 +35,10 @@ pub const BETTER_MS: [u64; 4] = [30_000, 60_000, 120_000, 300_000];
 /// The same where it never had one, and the networks are hardly about to change.
 pub const RARELY_MS: [u64; 4] = [60_000, 600_000, 600_000, 1_800_000];
 
+/// The pauses where there is a better path for sure, since this end sends over it: the host took the first pair that the
+/// browser nominated, and keeps to it.
+const SURE_MS: [u64; 2] = [1_000, 5_000];
+
 /// A restart of ICE that is under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Restart {
@@ -65,6 +69,8 @@ pub(super) struct Pulse {
     /// Attempts for a better path so far, and when the next is due; `None` on a direct one.
     tried: usize,
     better_ms: Option<u64>,
+    /// Since when a better path is known for sure.
+    sure_ms: Option<u64>,
 }
 
 impl Pulse {
@@ -77,6 +83,7 @@ impl Pulse {
             restart: None,
             tried: 0,
             better_ms: None,
+            sure_ms: None,
         }
     }
 
@@ -202,8 +209,15 @@ impl State {
     }
 
     /// How the packets of the peer connection travel. While they go through a relay, a better path is looked for now and
-    /// then: not while a file is on its way, which would feel the gap most.
-    pub(super) fn travels(&mut self, epoch: Epoch, relayed: bool, busy: bool, effects: &mut Vec<Effect>) {
+    /// then: not while a file is on its way, which would feel the gap most. `sure`: this end sends over a direct one.
+    pub(super) fn travels(
+        &mut self,
+        epoch: Epoch,
+        relayed: bool,
+        sure: bool,
+        busy: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         let now_ms = self.now_ms;
         let ready = self.is_healthy() && self.signal == Signal::Up && self.host_present && !busy;
         if !relayed {
@@ -215,12 +229,19 @@ impl State {
         if !relayed {
             pulse.tried = 0;
             pulse.better_ms = None;
+            pulse.sure_ms = None;
             return;
         }
-        let due_ms = *pulse.better_ms.get_or_insert(now_ms + pauses_ms[0]);
+        let mut due_ms = *pulse.better_ms.get_or_insert(now_ms + pauses_ms[0]);
+        if !sure {
+            pulse.sure_ms = None;
+        } else if let Some(pause_ms) = SURE_MS.get(pulse.tried) {
+            due_ms = due_ms.min(*pulse.sure_ms.get_or_insert(now_ms) + pause_ms);
+        }
         if ready && now_ms >= due_ms && pulse.restart.is_none() {
             pulse.tried = (pulse.tried + 1).min(pauses_ms.len() - 1);
             pulse.better_ms = Some(now_ms + pauses_ms[pulse.tried]);
+            pulse.sure_ms = None;
             pulse.restart = Some(Restart::new(now_ms));
             effects.push(Effect::RestartIce);
         }

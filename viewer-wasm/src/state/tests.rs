@@ -466,7 +466,12 @@ fn event(kind: u8, value: u32, current: Option<Epoch>) -> Event {
             Event::SignalEnded(CloseReason::ALL[value as usize % CloseReason::ALL.len()])
         }
         17 if value.is_multiple_of(16) => Event::Heard(ToViewer::End(CloseReason::CustomerEnded)),
-        30 => Event::Travels { epoch, relayed: !value.is_multiple_of(4), busy: value.is_multiple_of(8) },
+        30 => Event::Travels {
+            epoch,
+            relayed: !value.is_multiple_of(4),
+            sure: value.is_multiple_of(3),
+            busy: value.is_multiple_of(8),
+        },
         31 => Event::RestartWanted(epoch),
         32 => Event::NetworkHint,
         33 => Event::Traffic(epoch),

@@ -218,12 +218,13 @@ fn a_hidden_tab_has_slower_timers_and_blames_nobody() {
 fn tries(was_direct: bool, relayed: bool, busy: impl Fn(u64) -> bool) -> Vec<u64> {
     let mut state = controlling();
     if was_direct {
-        state.handle(1000, Event::Travels { epoch: Epoch(7), relayed: false, busy: false });
+        state.handle(1000, Event::Travels { epoch: Epoch(7), relayed: false, sure: false, busy: false });
     }
     let mut tried = Vec::new();
     for now_ms in (1500..=601_000).step_by(500) {
         state.handle(now_ms, Event::Traffic(Epoch(7)));
-        let effects = state.handle(now_ms, Event::Travels { epoch: Epoch(7), relayed, busy: busy(now_ms) });
+        let effects = state
+            .handle(now_ms, Event::Travels { epoch: Epoch(7), relayed, sure: false, busy: busy(now_ms) });
         if effects.contains(&Effect::RestartIce) {
             tried.push(now_ms - 1500);
             state.handle(now_ms + 10, described(7));
@@ -244,12 +245,28 @@ fn a_relayed_connection_is_tried_for_a_better_path_with_growing_pauses() {
 }
 
 #[test]
+fn a_better_path_that_is_known_for_sure_is_taken_soon() {
+    let mut state = controlling();
+    let mut tried = Vec::new();
+    for now_ms in (1500..40_000).step_by(500) {
+        state.handle(now_ms, Event::Traffic(Epoch(7)));
+        let travels = Event::Travels { epoch: Epoch(7), relayed: true, sure: true, busy: false };
+        if state.handle(now_ms, travels).contains(&Effect::RestartIce) {
+            tried.push(now_ms - 1500);
+            state.handle(now_ms + 10, described(7));
+            state.handle(now_ms + 10, proof(7));
+        }
+    }
+    assert_eq!(tried, [1_000, 6_500], "twice, and then as seldom as ever");
+}
+
+#[test]
 fn a_better_path_is_not_looked_for_where_it_can_not_be_agreed() {
     let mut state = controlling();
     state.handle(1001, Event::SignalLost);
     for now_ms in (1500..200_000).step_by(500) {
         state.handle(now_ms, Event::Traffic(Epoch(7)));
-        let travels = Event::Travels { epoch: Epoch(7), relayed: true, busy: false };
+        let travels = Event::Travels { epoch: Epoch(7), relayed: true, sure: false, busy: false };
         assert!(!state.handle(now_ms, travels).contains(&Effect::RestartIce));
     }
 }
