@@ -345,7 +345,7 @@ impl State {
                 }
             }
             Event::Travels { epoch, relayed, sure, busy } => {
-                self.travels(epoch, relayed, sure, busy, effects)
+                self.travels(epoch, relayed, sure, busy, effects);
             }
             Event::NetworkHint => self.hinted(effects),
             Event::RestartWanted(epoch) => self.restart_wanted(epoch, effects),

@@ -1,5 +1,8 @@
 //! The options of the built-in relay, and of others that share its secret.
 
+// The comments of the options are the text of `--help`, not Markdown.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
