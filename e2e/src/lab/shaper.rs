@@ -83,12 +83,15 @@ impl Shaper {
             self.losing = false;
             return false;
         }
+        if loss >= 1.0 {
+            return true;
+        }
         if burst <= 1.0 {
             return chance() < loss;
         }
         let leave = 1.0 / burst;
         // So that the share of time in the losing state is `loss`.
-        let enter = if loss < 1.0 { (leave * loss / (1.0 - loss)).min(1.0) } else { 1.0 };
+        let enter = (leave * loss / (1.0 - loss)).min(1.0);
         self.losing = if self.losing { chance() >= leave } else { chance() < enter };
         self.losing
     }
