@@ -14,7 +14,7 @@ use super::relay::Relays;
 use super::runtime::RelayRuntime;
 use super::stats::{Shared, Stats};
 use super::supervisor::{Handler, Supervisor};
-use super::{EncodedFrame, FrameError, IceServer, PeerConfig, RtcError, SendError, Transport, codec};
+use super::{EncodedFrame, FrameError, IceServer, Path, PeerConfig, RtcError, SendError, Transport, codec};
 use async_trait::async_trait;
 use bytes::Bytes;
 use nearhand_protocol::channel::Channel;
@@ -222,7 +222,8 @@ impl Peer {
             self.relays.test();
         }
         if !self.relay_only && negotiation.ufrag != ufrag {
-            self.relays.hold.begin(Instant::now());
+            let relayed = self.shared.snapshot().path == Some(Path::Relayed);
+            self.relays.hold.begin(relayed, Instant::now());
         }
         negotiation.ufrag = ufrag;
         self.add_video(offer_sdp, negotiation).await?;

@@ -37,7 +37,7 @@ pub const RARELY_MS: [u64; 4] = [60_000, 600_000, 600_000, 1_800_000];
 
 /// The pauses where there is a better path for sure, since this end sends over it: the host took the first pair that the
 /// browser nominated, and keeps to it.
-const SURE_MS: [u64; 2] = [1_000, 5_000];
+const SURE_MS: [u64; 3] = [1_000, 5_000, 30_000];
 
 /// A restart of ICE that is under way.
 #[derive(Clone, Copy, Debug)]
