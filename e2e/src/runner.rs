@@ -38,6 +38,10 @@ impl fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
+/// Groups whose stories are played once more when they fail, and say so: in the network lab browser, host and kernel race
+/// each other over real timers, and a busy machine loses such a race now and then.
+const PLAYED_TWICE: [&str; 1] = ["reach"];
+
 /// How a story ended.
 enum End {
     Passed,
@@ -51,20 +55,26 @@ pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     let places = Places::find()?;
     let run = name_of_run();
     namespace::sweep_old();
-    let chosen: Vec<Story> = stories::groups()
+    let chosen: Vec<(&str, Story)> = stories::groups()
         .into_iter()
         .filter(|(name, _)| group == "all" || group == *name)
-        .flat_map(|(_, stories)| stories)
-        .filter(|story| only.is_none_or(|text| story.name.contains(text)))
+        .flat_map(|(name, stories)| stories.into_iter().map(move |story| (name, story)))
+        .filter(|(_, story)| only.is_none_or(|text| story.name.contains(text)))
         .collect();
     if chosen.is_empty() {
         bail!("no story is called so; `nearhand-e2e list` names them");
     }
     let folder =
         tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for story in &chosen {
-        match play_one(story, &run, &places, folder.path()).await {
+    let (mut passed, mut failed, mut skipped, mut again) = (0, 0, 0, 0);
+    for (group, story) in &chosen {
+        let mut end = play_one(story, &run, &places, folder.path()).await;
+        if matches!(end, End::Failed) && PLAYED_TWICE.contains(group) {
+            println!("        once more:");
+            again += 1;
+            end = play_one(story, &run, &places, folder.path()).await;
+        }
+        match end {
             End::Passed => passed += 1,
             End::Failed => failed += 1,
             End::Skipped => skipped += 1,
@@ -82,6 +92,9 @@ pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     println!("pictures and logs: {}", places.shots.display());
     if skipped > 0 {
         println!("{skipped} skipped");
+    }
+    if again > 0 {
+        println!("{again} played twice, since the first time failed");
     }
     println!("{passed} passed, {failed} failed");
     Ok(failed == 0)
