@@ -618,7 +618,7 @@ fn a_late_yes_to_sight_shows_nothing_before_the_proof() {
 fn an_unproven_connection_does_not_stop_the_minute() {
     let mut run = Run::with(&[Right::View]);
     run.does(Event::NewPeer);
-    run.now += INTERRUPTION - PROOF_WAIT / 2;
+    run.now += INTERRUPTION.saturating_sub(PROOF_WAIT / 2);
     for event in [Event::PeerConnected, Event::ControlOpen, hello()] {
         run.does(event);
     }

@@ -146,7 +146,7 @@ fn after_three_noes_the_technician_asks_in_vain() {
     assert!(run.session.rights().has(Right::View));
     // Each no counts for its time only.
     run.does(Event::Control(ToHost::GiveBack(Rights::only(Right::FilesOut))));
-    run.now += NO_SPAN - 3 * 60 * SECOND;
+    run.now += NO_SPAN.saturating_sub(3 * 60 * SECOND);
     assert!(question(&run.does(ask(&[Right::Control]))).is_some());
 }
 
