@@ -1,15 +1,14 @@
 //! What the relay is for: bytes go from one end to the other, over every way in.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_signaling::account::unix_seconds;
 use nearhand_signaling::turn::credentials::{Claim, Secret};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use stun_types::message::TransactionId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
@@ -23,6 +22,7 @@ use turn_types::message::ALLOCATE;
 use turn_types::{AddressFamily, TransportType, TurnCredentials};
 
 use crate::Meeting;
+use crate::support::certificate::Certificate;
 use crate::support::turn::{Credentials, Turn};
 use crate::support::{Answer, TOKEN, TestServer, soon};
 
@@ -146,28 +146,7 @@ fn credentials(session: SessionId, seat: Seat) -> Credentials {
     Credentials { username, password }
 }
 
-struct Certificate {
-    folder: tempfile::TempDir,
-    roots: RootCertStore,
-}
-
 impl Certificate {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-        let key = folder.path().join("key.pem");
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        Self { folder, roots }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-
     async fn connect(&self, server: SocketAddr, alpn: Option<&[u8]>) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config =

@@ -12,35 +12,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::support::certificate::Certificate;
 use crate::support::{Answer, TestServer, soon};
 
-struct Certificate {
-    folder: tempfile::TempDir,
-    roots: RootCertStore,
-}
-
 impl Certificate {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-        let key = folder.path().join("key.pem");
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        Self { folder, roots }
-    }
-
     /// Takes the place of another one, as whoever renews certificates writes them: one file, and then the other.
     fn replace(&self, other: &Self) {
         for name in ["cert.pem", "key.pem"] {
             std::fs::copy(self.path(name), other.path(name)).unwrap();
         }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
     async fn serve(&self) -> Result<TestServer, ServerError> {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod certificate;
 pub(crate) mod turn;
 
 use std::fmt::Write as _;
