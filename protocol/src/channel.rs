@@ -19,6 +19,10 @@ pub enum Channel {
     Files,
     /// The contents of files: [`crate::file::FileChunk`].
     FileData,
+    /// How the picture is painted: [`crate::picture`].
+    Picture,
+    /// Frames of the video for a browser whose WebRTC has no H.264: [`crate::frame::FrameChunk`].
+    Frames,
 }
 
 /// How a channel treats its messages (RFC 8831, 6.4).
@@ -32,8 +36,17 @@ pub struct Reliability {
 
 impl Channel {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Control, Self::Input, Self::Pointer, Self::Cursor, Self::Chat, Self::Files, Self::FileData];
+    pub const ALL: [Self; 9] = [
+        Self::Control,
+        Self::Input,
+        Self::Pointer,
+        Self::Cursor,
+        Self::Chat,
+        Self::Files,
+        Self::FileData,
+        Self::Picture,
+        Self::Frames,
+    ];
 
     /// Longest message on any channel, in bytes: what every browser can send and receive without fragmenting
     /// trouble (RFC 8831, 6.6).
@@ -49,6 +62,8 @@ impl Channel {
             Self::Chat => "chat",
             Self::Files => "files",
             Self::FileData => "file-data",
+            Self::Picture => "picture",
+            Self::Frames => "frames",
         }
     }
 
@@ -62,6 +77,8 @@ impl Channel {
         match self {
             // A move that is late is worth nothing; the sequence number drops those that were overtaken.
             Self::Pointer => Reliability { ordered: false, max_retransmits: Some(0) },
+            // What is lost is painted anew from what the screen shows then, long before SCTP's timers would notice.
+            Self::Picture => Reliability { ordered: false, max_retransmits: Some(0) },
             _ => Reliability { ordered: true, max_retransmits: None },
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::close::CloseReason;
 use crate::display::Layout;
 use crate::grant::{Right, Rights};
+use crate::picture::View;
 use crate::proof::Proof;
 use crate::version::{Capabilities, Version};
 use crate::wire::{Message, WireError};
@@ -43,6 +44,66 @@ pub enum ToHost {
     /// Proves that this end knows the code, over this peer connection. Before it nothing but [`Self::Hello`] and
     /// [`Self::End`] counts.
     Prove(Proof),
+    /// What the technician looks at, and how.
+    Watch(Watch),
+}
+
+/// What the technician looks at, and how it should look. Until it comes: everything, [`Quality::Auto`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// One of the layout's monitors; `None`, or one that is not there: all of them.
+    pub monitor: Option<u8>,
+    /// What matters most.
+    pub quality: Quality,
+    /// Nobody sees the tab just now: nothing is sent until that changes.
+    pub paused: bool,
+    /// The panel with the figures is open: [`ToViewer::Figures`] is wanted once a second.
+    pub figures: bool,
+}
+
+/// What matters most where the line does not carry everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Quality {
+    /// As the line and the screen suggest.
+    #[default]
+    Auto,
+    /// Text can be read at every moment, at the cost of frames.
+    Sharp,
+    /// Motion is smooth, at the cost of sharpness.
+    Smooth,
+    /// As few bytes as possible.
+    SaveData,
+}
+
+/// What the host can tell about the last second of the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Frames of the video sent.
+    pub frames: u16,
+    /// Exact tiles sent.
+    pub tiles: u16,
+    /// Pixels moved instead of sent, in thousands.
+    pub moved_kilopixels: u32,
+    /// Bytes of video.
+    pub video_bytes: u32,
+    /// Bytes of tiles and moves.
+    pub tile_bytes: u32,
+    /// Mean time to capture a frame or the pixels of tiles, in microseconds.
+    pub capture_us: u32,
+    /// Mean time to convert and encode a frame, in microseconds.
+    pub encode_us: u32,
+    /// What the line is thought to carry, in bits per second.
+    pub bitrate: u32,
+    /// Packets lost, in thousandths.
+    pub loss_permille: u16,
+    /// Time packets stand in queues on the way, in milliseconds.
+    pub queue_ms: u16,
+    /// Width of the video's frames: less than the view's where bits are saved.
+    pub frame_width: u16,
+    /// Their height.
+    pub frame_height: u16,
+    /// Part of the picture that is exact, in percent.
+    pub exact_percent: u8,
 }
 
 /// What the viewer sees of the video stream, counted since the last such message.
@@ -105,6 +166,10 @@ pub enum ToViewer {
     /// The answer to [`ToHost::Prove`], once that was right. Before it the viewer believes nothing but [`Self::Hello`] and
     /// [`Self::End`].
     Prove(Proof),
+    /// What is shown from now on; sent after each [`Self::Layout`] and each change by [`ToHost::Watch`].
+    View(View),
+    /// Once a second while the viewer wants them.
+    Figures(Figures),
 }
 
 /// What the technician should know about the customer's program.
@@ -141,6 +206,7 @@ impl Message for ToViewer {
     fn check(&self) -> Result<(), WireError> {
         match self {
             Self::Layout(layout) => layout.check(),
+            Self::View(view) => view.area.check(),
             _ => Ok(()),
         }
     }

@@ -16,10 +16,14 @@ pub mod version;
 pub mod wire;
 
 pub mod chat;
-pub mod control;
 pub mod cursor;
 pub mod display;
 pub mod file;
+pub mod frame;
+pub mod picture;
+pub mod tile;
+
+pub mod control;
 pub mod input;
 mod key_code;
 

@@ -32,6 +32,10 @@ impl Capabilities {
     pub const CURSOR: Self = Self(1 << 1);
     /// Transfers files.
     pub const FILES: Self = Self(1 << 2);
+    /// Paints, or sends, the picture by updates: [`crate::picture`].
+    pub const PICTURE: Self = Self(1 << 3);
+    /// Decodes H.264 by WebCodecs, or sends it over a data channel: [`crate::frame`].
+    pub const H264_CHANNEL: Self = Self(1 << 4);
 
     /// Both sets together.
     #[must_use]

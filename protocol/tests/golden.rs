@@ -8,13 +8,17 @@ use std::path::PathBuf;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::control::{Arrival, Hello, InputProblem, Notice, SpecialKeys, ToHost, ToViewer};
+use nearhand_protocol::control::{
+    Arrival, Figures, Hello, InputProblem, Notice, Quality, SpecialKeys, ToHost, ToViewer, Watch,
+};
 use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 use nearhand_protocol::display::{Layout, Monitor};
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, Sha256, TransferId};
+use nearhand_protocol::frame::FrameChunk;
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::{Epoch, ResumeToken, Seat, SessionId, Ticket};
 use nearhand_protocol::input::{Button, InputEvent, KeyCode, PointerMove};
+use nearhand_protocol::picture::{Area, Cells, Painted, Step, Update, View};
 use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{
     Candidate, Entry, HostInfo, HostToServer, IceServer, Negotiate, Sdp, ServerToHost, ServerToViewer,
@@ -63,6 +67,7 @@ fn data_channels() {
     input(&mut table);
     cursor_and_chat(&mut table);
     files(&mut table);
+    picture(&mut table);
     golden("data-channels.txt", &table.0);
 }
 
@@ -91,6 +96,10 @@ fn control(table: &mut Table) {
         ToHost::Press(SpecialKeys::PrintScreen),
         ToHost::End,
         ToHost::Prove(Proof([0xcd; 32])),
+        ToHost::Watch(Watch::default()),
+        ToHost::Watch(Watch { monitor: Some(1), quality: Quality::Sharp, paused: true, figures: true }),
+        ToHost::Watch(Watch { quality: Quality::Smooth, ..Watch::default() }),
+        ToHost::Watch(Watch { quality: Quality::SaveData, ..Watch::default() }),
     ] {
         table.add(Channel::Control, &message);
     }
@@ -119,6 +128,23 @@ fn control(table: &mut Table) {
         ToViewer::InputIgnored(InputProblem::Unsupported),
         ToViewer::InputIgnored(InputProblem::Failed),
         ToViewer::Prove(Proof([0xcd; 32])),
+        ToViewer::View(View { number: 0, monitor: None, area: Area::new(0, 0, 3200, 1080) }),
+        ToViewer::View(View { number: 1, monitor: Some(1), area: Area::new(1920, 0, 1280, 1024) }),
+        ToViewer::Figures(Figures {
+            frames: 29,
+            tiles: 3,
+            moved_kilopixels: 1440,
+            video_bytes: 48_000,
+            tile_bytes: 900,
+            capture_us: 400,
+            encode_us: 6100,
+            bitrate: 6_000_000,
+            loss_permille: 12,
+            queue_ms: 3,
+            frame_width: 960,
+            frame_height: 540,
+            exact_percent: 97,
+        }),
     ] {
         table.add(Channel::Control, &message);
     }
@@ -191,6 +217,27 @@ fn files(table: &mut Table) {
     let bytes = encode(&chunk).unwrap();
     assert_eq!(decode_borrowed::<FileChunk<'_>>(&bytes), Ok(chunk));
     table.line(Channel::FileData, "FileChunk with the data 01 02 03", &bytes);
+}
+
+fn picture(table: &mut Table) {
+    let cells = Cells::from_flags((0..510).map(|cell| (40..44).contains(&cell) || cell == 70));
+    let steps = [
+        Step::Tile { area: Area::new(640, 360, 8, 16), coded: &[1, 255, 128, 0] },
+        Step::Move { since: 299, from_x: 160, from_y: 132, to: Area::new(160, 90, 1600, 858) },
+        Step::Frame { timestamp: 4_000_000_000, width: 1920, height: 1080, cells },
+    ];
+    for step in steps {
+        let update = Update { view: 1, number: 300, steps: vec![step] };
+        let bytes = encode(&update).unwrap();
+        assert_eq!(decode_borrowed::<Update<'_>>(&bytes).as_ref(), Ok(&update));
+        table.line(Channel::Picture, &format!("{update:?}"), &bytes);
+    }
+    table.add(Channel::Picture, &Painted { highest: 300, painted: u128::MAX - 2 });
+    let chunk =
+        FrameChunk { timestamp: 4_000_000_000, keyframe: true, index: 0, count: 2, bytes: &[0, 0, 1, 0x65] };
+    let bytes = encode(&chunk).unwrap();
+    assert_eq!(decode_borrowed::<FrameChunk<'_>>(&bytes), Ok(chunk));
+    table.line(Channel::Frames, "FrameChunk with the bytes 00 00 01 65", &bytes);
 }
 
 #[test]
