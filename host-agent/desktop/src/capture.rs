@@ -114,6 +114,8 @@ pub struct Frame<'a> {
     pub pixels: &'a [u8],
     /// What changed since the last grab: at most [`MAX_RECTS`](crate::MAX_RECTS) rectangles within the picture.
     pub damage: &'a [Rect],
+    /// When the first damage of this frame was reported; the same as `captured_at` where nothing was.
+    pub damaged_at: Instant,
     /// When the pixels were read.
     pub captured_at: Instant,
 }

@@ -43,6 +43,7 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
         height: height.into(),
         pixels: Vec::new(),
         damage: Vec::new(),
+        damaged_at: None,
         pending: Vec::new(),
         cursor: None,
         pointer: (0, 0),
@@ -77,8 +78,7 @@ impl Control {
                 state.pixels[at..at + rect.width as usize * 4]
                     .copy_from_slice(&bgra.repeat(rect.width as usize));
             }
-            state.damage.push(rect);
-            state.happen(Event::Damage);
+            state.damaged(rect);
         });
     }
 
@@ -149,6 +149,7 @@ struct State {
     height: u32,
     pixels: Vec<u8>,
     damage: Vec<Rect>,
+    damaged_at: Option<Instant>,
     pending: Vec<Event>,
     cursor: Option<CursorShape>,
     pointer: (u16, u16),
@@ -161,8 +162,14 @@ impl State {
     fn resize(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width, height);
         self.pixels = vec![0; width as usize * height as usize * 4];
-        self.damage = vec![Rect::new(0, 0, width, height)];
+        self.damage.clear();
         self.happen(Event::Resized);
+        self.damaged(Rect::new(0, 0, width, height));
+    }
+
+    fn damaged(&mut self, rect: Rect) {
+        self.damage.push(rect);
+        self.damaged_at.get_or_insert_with(Instant::now);
         self.happen(Event::Damage);
     }
 
@@ -253,13 +260,15 @@ impl Capture for FakeCapture {
         let damage = std::mem::take(&mut state.damage);
         state.pending.retain(|event| *event != Event::Damage);
         self.damage = merge(damage, state.width, state.height);
+        let captured_at = Instant::now();
         Ok(Frame {
             width: state.width,
             height: state.height,
             stride: state.width as usize * 4,
             pixels: &self.frame,
             damage: &self.damage,
-            captured_at: Instant::now(),
+            damaged_at: state.damaged_at.take().unwrap_or(captured_at),
+            captured_at,
         })
     }
 

@@ -40,6 +40,8 @@ pub(super) struct X11Capture {
     damaged: Vec<Rect>,
     /// The next grab reads everything: nothing was read yet, or the screen has another size.
     all: bool,
+    /// When the first damage was reported that no frame has shown.
+    damaged_at: Option<Instant>,
     pending: BTreeSet<Event>,
     pointer_said: Option<Instant>,
     wake: Arc<OwnedFd>,
@@ -82,6 +84,7 @@ impl X11Capture {
             region,
             damaged: Vec::new(),
             all: true,
+            damaged_at: None,
             pending: BTreeSet::new(),
             pointer_said: None,
             wake: Arc::new(wake),
@@ -94,6 +97,7 @@ impl X11Capture {
         while let Some(event) = self.server.conn.poll_for_event()? {
             match event {
                 XEvent::DamageNotify(_) => {
+                    self.damaged_at.get_or_insert_with(Instant::now);
                     self.pending.insert(Event::Damage);
                 }
                 XEvent::XfixesCursorNotify(_) => {
@@ -125,6 +129,7 @@ impl X11Capture {
         }
         self.layout = layout;
         self.all = true;
+        self.damaged_at.get_or_insert_with(Instant::now);
         self.pending.insert(Event::Resized);
         self.pending.insert(Event::Damage);
         Ok(())
@@ -257,13 +262,15 @@ impl Capture for X11Capture {
                 });
             }
         }
+        let captured_at = Instant::now();
         Ok(Frame {
             width: self.picture.width(),
             height: self.picture.height(),
             stride: self.picture.stride(),
             pixels: self.picture.pixels(),
             damage: &self.damaged,
-            captured_at: Instant::now(),
+            damaged_at: self.damaged_at.take().unwrap_or(captured_at),
+            captured_at,
         })
     }
 
