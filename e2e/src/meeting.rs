@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::browser::{Kind, PAGE, Tab};
 use crate::host::{self, Host};
@@ -119,12 +120,40 @@ const KEEP_PEERS: &str = "
         constructor(...options) { super(...options); window.nearhandPeers.push(this); }
     };";
 
-/// Notes when the first frame is presented, on the wall clock; runs before the page's own script.
+/// Before a script: what it asks of the picture.
+pub(crate) const SCREEN: &str = include_str!("screen.js");
+
+/// A script that may ask the picture.
+pub(crate) fn of_screen(body: &str) -> String {
+    format!("{SCREEN}\n{body}")
+}
+
+/// Notes when the first picture is presented, on the wall clock; runs before the page's own script. Of a canvas it is the
+/// begin of the first animation frame in which a pixel of its upper half is not blank.
 const FIRST_FRAME: &str = "
     const watch = () => {
         const screen = document.getElementById('screen');
         if (!screen) return setTimeout(watch, 5);
-        screen.requestVideoFrameCallback((_, frame) => { window.nearhandFirst = performance.timeOrigin + frame.presentationTime; });
+        if (screen instanceof HTMLVideoElement) {
+            screen.requestVideoFrameCallback((_, frame) => { window.nearhandFirst = performance.timeOrigin + frame.presentationTime; });
+            return;
+        }
+        const small = document.createElement('canvas');
+        [small.width, small.height] = [128, 4];
+        const context = small.getContext('2d', { willReadFrequently: true });
+        const look = (now) => {
+            // Hidden, it may hold the picture of an earlier connection.
+            if (screen.checkVisibility() && screen.width > 1) {
+                context.drawImage(screen, 0, 0, screen.width, screen.height / 2, 0, 0, 128, 4);
+                const words = new Uint32Array(context.getImageData(0, 0, 128, 4).data.buffer);
+                if (words.some((word) => (word & 0xffffff) !== 0)) {
+                    window.nearhandFirst = performance.timeOrigin + now;
+                    return;
+                }
+            }
+            requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
     };
     watch();";
 
@@ -220,35 +249,45 @@ impl Viewer {
         self.tab.click(names::END_CONFIRM).await
     }
 
+    /// Runs the body of a function that may ask the picture: see `screen.js`.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, body: &str, arguments: &[Value]) -> Result<T> {
+        self.tab.js(&of_screen(body), arguments).await
+    }
+
+    /// Waits until an expression about the picture is true.
+    pub(crate) async fn until(&self, limit: Duration, what: &str, expression: &str) -> Result<()> {
+        let body = of_screen(&format!("return Boolean({expression});"));
+        wait::find(limit, what, || async { Ok(self.tab.js::<bool>(&body, &[]).await?.then_some(())) }).await
+    }
+
     /// Waits until a picture is shown.
     pub(crate) async fn picture_there(&self) -> Result<()> {
-        let condition = "(() => { const v = document.querySelector('#screen');
-            return v.checkVisibility() && v.readyState >= 2 && v.videoWidth > 0; })()";
-        self.tab.until("the picture", condition).await
+        self.until(PAGE, "the picture", "isShown()").await
     }
 
     /// Waits until none is shown.
     pub(crate) async fn picture_gone(&self, limit: Duration) -> Result<()> {
-        let condition = "(() => { const v = document.querySelector('#screen');
-            return !v || !v.checkVisibility() || v.videoWidth === 0 || v.readyState < 2; })()";
-        self.tab.until_within(limit, "the picture to go", condition).await
+        self.until(limit, "the picture to go", "!isShown()").await
     }
 
-    /// How many frames were shown since the picture began.
-    pub(crate) async fn frames(&self) -> Result<u64> {
-        self.tab
-            .js("return document.querySelector('#screen').getVideoPlaybackQuality().totalVideoFrames;", &[])
-            .await
+    /// How often the picture was painted since it began.
+    pub(crate) async fn painted(&self) -> Result<u64> {
+        self.ask("return paintedOf();", &[]).await
+    }
+
+    /// Its own size in pixels.
+    pub(crate) async fn pixels(&self) -> Result<(u32, u32)> {
+        self.ask("return pixelsOf();", &[]).await
     }
 
     /// The picture as it is shown, in its own pixels.
     pub(crate) async fn picture(&self) -> Result<Picture> {
-        let body = "const v = document.querySelector('#screen');
-            const c = document.createElement('canvas');
-            c.width = v.videoWidth; c.height = v.videoHeight;
-            c.getContext('2d', { willReadFrequently: true }).drawImage(v, 0, 0);
+        let body = "const c = document.createElement('canvas');
+            [c.width, c.height] = pixelsOf();
+            const context = c.getContext('2d', { willReadFrequently: true });
+            context.drawImage(screen, 0, 0);
             return c.toDataURL('image/png').split(',')[1];";
-        let encoded: String = self.tab.js(body, &[]).await?;
+        let encoded: String = self.ask(body, &[]).await?;
         let png = data_encoding::BASE64.decode(encoded.as_bytes()).context("a PNG that is not base64")?;
         Picture::from_png(&png)
     }
@@ -279,9 +318,9 @@ impl Viewer {
 
     /// The point of the page that shows this pixel of the picture.
     pub(crate) async fn point(&self, x: u32, y: u32) -> Result<(f64, f64)> {
-        let body = "const v = document.querySelector('#screen'), r = document.querySelector('#picture').getBoundingClientRect();
-            return [r.left + (arguments[0] + 0.5) * r.width / v.videoWidth, r.top + (arguments[1] + 0.5) * r.height / v.videoHeight];";
-        self.tab.js(body, &[json!(x), json!(y)]).await
+        let body = "const r = document.querySelector('#picture').getBoundingClientRect(), [width, height] = pixelsOf();
+            return [r.left + (arguments[0] + 0.5) * r.width / width, r.top + (arguments[1] + 0.5) * r.height / height];";
+        self.ask(body, &[json!(x), json!(y)]).await
     }
 
     pub(crate) async fn mouse(&self, kind: &str, x: u32, y: u32, pressed: bool) -> Result<()> {

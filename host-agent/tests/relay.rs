@@ -114,10 +114,10 @@ impl Pictures {
     fn of(host: Arc<Peer>) -> Self {
         Self(tokio::spawn(async move {
             let mut tick = tokio::time::interval(Duration::from_millis(10));
-            loop {
+            for number in 0_u32.. {
                 tick.tick().await;
                 let annex_b = Bytes::from([&[0, 0, 0, 1, 0x65][..], &[0xab; 400]].concat());
-                let frame = EncodedFrame { annex_b, captured: Instant::now(), keyframe: true };
+                let frame = EncodedFrame { annex_b, timestamp: number * 900, keyframe: true };
                 let _ = host.send_frame(frame);
             }
         }))

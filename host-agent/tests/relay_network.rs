@@ -83,10 +83,10 @@ async fn moves_inside_of_a_namespace() {
     let pictures = tokio::spawn({
         let host = host.clone();
         async move {
-            loop {
+            for number in 0_u32.. {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 let annex_b = Bytes::from([&[0, 0, 0, 1, 0x65][..], &[0xab; 400]].concat());
-                let _ = host.send_frame(EncodedFrame { annex_b, captured: Instant::now(), keyframe: true });
+                let _ = host.send_frame(EncodedFrame { annex_b, timestamp: number * 900, keyframe: true });
             }
         }
     });

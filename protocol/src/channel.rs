@@ -75,10 +75,9 @@ impl Channel {
     /// Order and reliability.
     pub const fn reliability(self) -> Reliability {
         match self {
-            // A move that is late is worth nothing; the sequence number drops those that were overtaken.
-            Self::Pointer => Reliability { ordered: false, max_retransmits: Some(0) },
-            // What is lost is painted anew from what the screen shows then, long before SCTP's timers would notice.
-            Self::Picture => Reliability { ordered: false, max_retransmits: Some(0) },
+            // A move that is late is worth nothing; the sequence number drops those that were overtaken. What is lost of the
+            // picture is painted anew from what the screen shows then, long before SCTP's timers would notice.
+            Self::Pointer | Self::Picture => Reliability { ordered: false, max_retransmits: Some(0) },
             _ => Reliability { ordered: true, max_retransmits: None },
         }
     }

@@ -28,7 +28,7 @@ async fn two_questions(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::arrive(stage).await?;
     meeting.host.says(host::VIEW).await?;
     meeting.viewer.phase("asking").await?;
-    ensure!(meeting.viewer.frames().await? == 0, "a frame before the first yes");
+    ensure!(meeting.viewer.painted().await? == 0, "a frame before the first yes");
     meeting.host.says("[y/N] ").await?;
     meeting.host.types("y")?;
     meeting.viewer.phase("viewing").await?;
@@ -42,7 +42,7 @@ async fn no_view(stage: &Stage) -> Result<()> {
     let refused = "document.querySelector('[data-phase=declined], [data-phase=ended]')";
     meeting.viewer.tab.until("the refusal", refused).await?;
     meeting.viewer.picture_gone(Duration::from_secs(1)).await?;
-    ensure!(meeting.viewer.frames().await? == 0, "a frame without a yes");
+    ensure!(meeting.viewer.painted().await? == 0, "a frame without a yes");
     Ok(())
 }
 

@@ -57,9 +57,9 @@ const STOP: Duration = Duration::from_millis(1500);
 /// An error if no new frame is shown for longer than [`STOP`].
 async fn keeps_moving(meeting: &Meeting) -> Result<()> {
     let begin = Instant::now();
-    let (mut frames, mut last) = (meeting.viewer.frames().await?, Instant::now());
+    let (mut frames, mut last) = (meeting.viewer.painted().await?, Instant::now());
     while begin.elapsed() < WATCHED {
-        let now = meeting.viewer.frames().await?;
+        let now = meeting.viewer.painted().await?;
         if now > frames {
             (frames, last) = (now, Instant::now());
         }

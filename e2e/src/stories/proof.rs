@@ -44,14 +44,7 @@ pub(super) async fn nothing_happened(viewer: &Viewer, host: &Host) -> Result<()>
         .await?;
     ensure!(shown.is_empty(), "the tab believes {shown:?}");
     // Not only hidden: there never was a frame.
-    let frames: u64 = viewer
-        .tab
-        .js(
-            "const v = document.querySelector('#screen');
-             return v ? v.videoWidth + v.getVideoPlaybackQuality().totalVideoFrames : 0;",
-            &[],
-        )
-        .await?;
+    let frames: u64 = viewer.ask("return pixelsOf()[0] + paintedOf();", &[]).await?;
     ensure!(frames == 0, "a picture came");
     ensure!(!viewer.tab.sees("#verified").await?, "the tab says that it is verified");
     Ok(())

@@ -44,7 +44,7 @@ use crate::rtc::{Events, Interfaces, RtcError, SendError, Transport};
 use crate::session::{Effect, Event, LocalFile, News, Phase, Session};
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
-use crate::video::{self, Video};
+use crate::video::{self, Video, ViewerId};
 
 /// Makes peer connections: the real ones, or those of a test.
 #[async_trait]
@@ -95,6 +95,9 @@ pub enum DriverError {
     #[error("{0}")]
     Broken(String),
 }
+
+/// The one technician's tab that looks.
+const VIEWER: ViewerId = ViewerId(0);
 
 /// The peer connection of the moment.
 struct Peer {
@@ -185,6 +188,8 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
             event = next(&mut driver.events) => driver.peer_event(event),
             event = threads.video.recv() => match event {
                 Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
+                Some(video::Event::View { view, .. }) => driver.handle(Event::View(view)),
+                Some(video::Event::Figures { figures, .. }) => driver.handle(Event::Figures(figures)),
                 Some(video::Event::Screen { available }) => driver.handle(Event::Screen { available }),
                 Some(video::Event::Broken(why)) => driver.broke(why),
                 None => driver.broke("showing the screen failed".into()),
@@ -314,11 +319,13 @@ impl Driver {
             Effect::SendFile(message) => self.send(Channel::Files, &message),
             Effect::StartVideo(grant) => {
                 if let Some(peer) = &self.peer {
-                    self.video.show(grant, peer.transport.clone());
+                    self.video.show(VIEWER, grant, peer.transport.clone());
                 }
             }
-            Effect::StopVideo => self.video.stop(),
-            Effect::Arrival(arrival) => self.video.arrival(arrival),
+            Effect::StopVideo => self.video.stop(VIEWER),
+            Effect::Arrival(arrival) => self.video.arrival(VIEWER, arrival),
+            Effect::Watch(watch) => self.video.watch(VIEWER, watch),
+            Effect::Painted(painted) => self.video.painted(VIEWER, painted),
             Effect::Inject(event, grant) => {
                 if !self.input.inject(event, grant) {
                     self.handle(Event::InputProblem(InputProblem::Failed));

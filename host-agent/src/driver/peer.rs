@@ -14,7 +14,7 @@ use nearhand_protocol::wire::{Message, decode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Driver, Peer};
+use super::{Driver, Peer, VIEWER};
 use crate::rtc::{
     Candidate as RtcCandidate, Event as PeerEvent, IceServer as RtcIceServer, Path, PeerState, RtcError,
 };
@@ -137,12 +137,18 @@ impl Driver {
                     PeerState::Closed => self.lose_peer(),
                 }
             }
-            Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(),
+            Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(VIEWER),
             Some(PeerEvent::ChannelOpen(channel)) => match channel {
                 Channel::Control => self.handle(Event::ControlOpen),
                 Channel::Chat => self.handle(Event::ChatOpen),
-                Channel::Cursor => self.video.tell_cursor(),
-                Channel::Input | Channel::Pointer | Channel::Files | Channel::FileData => {}
+                Channel::Cursor => self.video.tell_cursor(VIEWER),
+                // The picture is begun by a right, and waits for these.
+                Channel::Input
+                | Channel::Pointer
+                | Channel::Files
+                | Channel::FileData
+                | Channel::Picture
+                | Channel::Frames => {}
             },
             Some(PeerEvent::ChannelClosed(channel)) => {
                 // A tab that is closed closes its channels before anything else is noticed.
@@ -152,7 +158,7 @@ impl Driver {
             }
             Some(PeerEvent::BufferedLow(channel)) => match channel {
                 Channel::FileData => self.files.room(),
-                Channel::Cursor => self.video.tell_cursor(),
+                Channel::Cursor => self.video.tell_cursor(VIEWER),
                 _ => {}
             },
             Some(PeerEvent::Message(channel, bytes)) => self.message(channel, bytes),
@@ -184,7 +190,8 @@ impl Driver {
                     self.garbage(channel, &"no chunk");
                 }
             }
-            Channel::Cursor => self.garbage(channel, &"nothing is to be said there"),
+            Channel::Picture => self.decoded(channel, &bytes, Event::Painted),
+            Channel::Cursor | Channel::Frames => self.garbage(channel, &"nothing is to be said there"),
         }
     }
 

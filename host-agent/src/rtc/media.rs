@@ -1,6 +1,6 @@
 //! The video track: one frame in hand, cut into RTP packets and let out in small bursts.
 
-use super::codec::{CLOCK_RATE, PLAYOUT_DELAY_URI};
+use super::codec::PLAYOUT_DELAY_URI;
 use super::stats::Shared;
 use super::{EncodedFrame, FrameError};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::shared::marshal::MarshalSize;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -113,7 +113,7 @@ impl Video {
 
     /// Sends frames until the connection ends.
     pub(super) async fn run(self: Arc<Self>, mut frames: mpsc::Receiver<EncodedFrame>) {
-        let mut packetizer = Packetizer::new(Instant::now(), rand::random(), rand::random());
+        let mut packetizer = Packetizer::new(rand::random());
         while let Some(frame) = frames.recv().await {
             if let Some(negotiated) = self.current() {
                 let ssrc = negotiated.track.track().await.ssrcs().next().unwrap_or_default();
@@ -184,30 +184,15 @@ fn pace(bits_per_second: u32) -> (usize, Duration) {
 /// Cuts frames into packets (RFC 6184, non-interleaved mode).
 struct Packetizer {
     payloader: H264Payloader,
-    epoch: Instant,
-    first_timestamp: u32,
-    /// Since the epoch, in ticks.
-    last_tick: Option<u64>,
     sequence_number: u16,
 }
 
 impl Packetizer {
-    fn new(epoch: Instant, first_timestamp: u32, sequence_number: u16) -> Self {
-        Self { payloader: H264Payloader::default(), epoch, first_timestamp, last_tick: None, sequence_number }
-    }
-
-    /// 90 kHz ticks of the capture time; later than that of any frame before, since two frames of one timestamp would
-    /// be one picture to the receiver.
-    fn timestamp(&mut self, captured: Instant) -> u32 {
-        let since = captured.saturating_duration_since(self.epoch);
-        let tick = (since.as_micros() * u128::from(CLOCK_RATE) / 1_000_000) as u64;
-        let tick = self.last_tick.map_or(tick, |last| tick.max(last + 1));
-        self.last_tick = Some(tick);
-        self.first_timestamp.wrapping_add(tick as u32)
+    fn new(sequence_number: u16) -> Self {
+        Self { payloader: H264Payloader::default(), sequence_number }
     }
 
     fn packets(&mut self, frame: &EncodedFrame, negotiated: &Negotiated, ssrc: u32) -> Vec<rtp::Packet> {
-        let timestamp = self.timestamp(frame.captured);
         let payloads = self.payloader.payload(PAYLOAD, &frame.annex_b).unwrap_or_default();
         let count = payloads.len();
         payloads
@@ -220,7 +205,7 @@ impl Packetizer {
                     marker: index + 1 == count,
                     payload_type: negotiated.payload_type,
                     sequence_number: self.sequence_number,
-                    timestamp,
+                    timestamp: frame.timestamp,
                     ssrc,
                     ..Default::default()
                 };
@@ -247,17 +232,16 @@ mod tests {
         Negotiated { track: new_track(codec.unwrap()), payload_type: 96, playout_delay_id }
     }
 
-    fn frame(captured: Instant, slice: usize) -> EncodedFrame {
+    fn frame(timestamp: u32, slice: usize) -> EncodedFrame {
         let mut annex_b = vec![0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5, 0, 0, 1, 0x65];
         annex_b.resize(annex_b.len() + slice, 0xff);
-        EncodedFrame { annex_b: annex_b.into(), captured, keyframe: true }
+        EncodedFrame { annex_b: annex_b.into(), timestamp, keyframe: true }
     }
 
     #[test]
     fn a_keyframe_is_a_stap_a_and_fragments_with_one_marker() {
-        let epoch = Instant::now();
-        let mut packetizer = Packetizer::new(epoch, 1000, u16::MAX);
-        let packets = packetizer.packets(&frame(epoch, 3000), &negotiated(Some(6)), 42);
+        let mut packetizer = Packetizer::new(u16::MAX);
+        let packets = packetizer.packets(&frame(1000, 3000), &negotiated(Some(6)), 42);
         assert_eq!(packets.len(), 4);
         assert_eq!(packets[0].payload[0] & 0x1f, 24, "STAP-A of SPS and PPS");
         assert!(packets[1..].iter().all(|packet| packet.payload[0] & 0x1f == 28), "FU-A");
@@ -270,17 +254,6 @@ mod tests {
             assert_eq!((packet.header.timestamp, packet.header.ssrc), (1000, 42));
             assert!(packet.marshal_size() <= 1200);
         }
-    }
-
-    #[test]
-    fn timestamps_are_capture_times_and_grow() {
-        let epoch = Instant::now();
-        let mut packetizer = Packetizer::new(epoch, u32::MAX - 10, 0);
-        let at = |ms| epoch + Duration::from_millis(ms);
-        let timestamps: Vec<u32> = [at(0), at(10), at(10), at(5), at(20)]
-            .map(|at| packetizer.timestamp(at).wrapping_add(11))
-            .to_vec();
-        assert_eq!(timestamps, [0, 900, 901, 902, 1800]);
     }
 
     #[test]

@@ -29,7 +29,6 @@ mod supervisor;
 use async_trait::async_trait;
 use bytes::Bytes;
 use nearhand_protocol::channel::Channel;
-use std::time::Instant;
 
 pub use config::{Bind, IceServer, PeerConfig};
 pub use event::{Candidate, Event, Events, Path, PeerState};
@@ -43,8 +42,9 @@ pub use stats::Stats;
 pub struct EncodedFrame {
     /// The access unit in Annex B form (start codes; SPS and PPS in front of an IDR picture).
     pub annex_b: Bytes,
-    /// When its pixels were taken from the screen: becomes the 90 kHz RTP timestamp.
-    pub captured: Instant,
+    /// The RTP timestamp: when its pixels were taken from the screen, in ticks of 90 kHz since some moment. Another one
+    /// than that of the frame before, or both would be one picture to the browser.
+    pub timestamp: u32,
     /// An IDR picture: can be decoded without any before it.
     pub keyframe: bool,
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::control::{Arrival, InputProblem, SpecialKeys, ToHost, ToViewer};
+use nearhand_protocol::control::{Arrival, Figures, InputProblem, SpecialKeys, ToHost, ToViewer, Watch};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::file::{FileMessage, TransferId};
 use nearhand_protocol::grant::{ControlGrant, Right, Rights, ViewGrant};
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::machine::handshake::Binding;
+use nearhand_protocol::picture::{Painted, View};
 use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{HostToServer, Technician};
 
@@ -68,6 +69,8 @@ pub enum Event {
     Input(InputEvent),
     /// The technician's pointer moved.
     Pointer(PointerMove),
+    /// The technician's tab tells what it painted.
+    Painted(Painted),
     /// The technician offers a file.
     FileOffered(FileOffer),
     /// The technician took an offer back.
@@ -102,6 +105,10 @@ pub enum Event {
 
     /// The capture told the picture's layout; only ever under a grant.
     Layout(Layout),
+    /// What is shown from now on.
+    View(View),
+    /// What there is to tell about the last second of the picture.
+    Figures(Figures),
     /// The screen can, or can't, be captured just now.
     Screen {
         /// Whether it can.
@@ -134,6 +141,10 @@ pub enum Effect {
     StopVideo,
     /// How the picture arrives, for the encoder.
     Arrival(Arrival),
+    /// What the technician looks at, and how.
+    Watch(Watch),
+    /// What was painted of the picture.
+    Painted(Painted),
     /// Do what the technician did.
     Inject(InputEvent, ControlGrant),
     /// Move the pointer.

@@ -261,6 +261,7 @@ impl Session {
             Event::Chat(_)
             | Event::Input(_)
             | Event::Pointer(_)
+            | Event::Painted(_)
             | Event::FileOffered(_)
             | Event::FileWithdrawn(_)
             | Event::FileWanted
@@ -281,6 +282,7 @@ impl Session {
                     out.push(Effect::Move(to, grant));
                 }
             }
+            Event::Painted(painted) => out.push(Effect::Painted(painted)),
             Event::FileOffered(offer) => self.file_offered(offer, now, &mut out),
             Event::FileWithdrawn(id) => self.file_withdrawn(id, &mut out),
             Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
@@ -305,6 +307,17 @@ impl Session {
             Event::Layout(layout) => {
                 self.layout = Some(layout);
                 self.send_layout(&mut out);
+            }
+            // Told anew whenever showing begins, so nothing of it is kept here.
+            Event::View(view) => {
+                if self.trusts() && self.grants.has(Right::View) {
+                    out.push(Effect::Send(ToViewer::View(view)));
+                }
+            }
+            Event::Figures(figures) => {
+                if self.trusts() && self.grants.has(Right::View) {
+                    out.push(Effect::Send(ToViewer::Figures(figures)));
+                }
             }
             Event::Screen { available } => {
                 if self.trusts() && self.grants.has(Right::View) {
@@ -356,6 +369,7 @@ impl Session {
             ToHost::GiveBack(rights) => self.take(rights, out),
             ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
             ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
+            ToHost::Watch(watch) => out.push(Effect::Watch(watch)),
             ToHost::Press(keys) => {
                 if let Some(grant) = self.control_grant(out) {
                     out.push(Effect::Press(keys, grant));

@@ -4,14 +4,16 @@ mod rate;
 mod schedule;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use nearhand_desktop::{Capture, Waker};
-use nearhand_protocol::control::Arrival;
+use nearhand_protocol::control::{Arrival, Figures, Watch};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::ViewGrant;
+use nearhand_protocol::picture::{Painted, View};
 use tokio::sync::mpsc;
 
 use crate::input::Placed;
@@ -21,11 +23,29 @@ use worker::Worker;
 /// Events that may wait for the driver; the thread waits where there are more, and makes no frames meanwhile.
 const EVENTS: usize = 16;
 
+/// Names one technician's tab among those that look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ViewerId(pub u8);
+
 /// What the driver learns.
 #[derive(Debug)]
 pub enum Event {
-    /// The picture's layout: when showing begins, and when it changes.
+    /// The desktop's layout: when showing begins, and when it changes.
     Layout(Layout),
+    /// What this viewer is shown from now on.
+    View {
+        /// Who.
+        viewer: ViewerId,
+        /// What.
+        view: View,
+    },
+    /// What there is to tell about the last second, where this viewer wants it.
+    Figures {
+        /// Who.
+        viewer: ViewerId,
+        /// What.
+        figures: Figures,
+    },
     /// The screen can, or can't, be captured just now.
     Screen {
         /// Whether it can.
@@ -43,14 +63,22 @@ pub struct Video {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread was told and has not read. It holds the newest of each only.
+/// What the thread was told and has not read.
 #[derive(Default)]
 struct Orders {
+    viewers: BTreeMap<ViewerId, Order>,
+    quit: bool,
+}
+
+/// What was said about one viewer. It holds the newest of each only.
+#[derive(Default)]
+struct Order {
     show: Change,
     keyframe: bool,
     cursor: bool,
     arrival: Option<Arrival>,
-    quit: bool,
+    watch: Option<Watch>,
+    painted: Option<Painted>,
 }
 
 /// What changes about to whom the screen is shown.
@@ -114,41 +142,54 @@ impl Video {
         Ok((Self { shared, waker, thread: Some(thread) }, receiver))
     }
 
-    /// Shows the screen over this transport, beginning with a keyframe.
-    pub fn show(&self, grant: ViewGrant, transport: Arc<dyn Transport>) {
-        self.order(|orders| orders.show = Change::Begin(Show { grant, transport }));
+    /// Shows the screen to this viewer over this transport, from its beginning.
+    pub fn show(&self, viewer: ViewerId, grant: ViewGrant, transport: Arc<dyn Transport>) {
+        self.order(viewer, |order| {
+            *order = Order { show: Change::Begin(Show { grant, transport }), ..Order::default() }
+        });
     }
 
-    /// Shows nothing any more.
-    pub fn stop(&self) {
-        self.order(|orders| orders.show = Change::Stop);
+    /// Shows this viewer nothing any more.
+    pub fn stop(&self, viewer: ViewerId) {
+        self.order(viewer, |order| *order = Order { show: Change::Stop, ..Order::default() });
     }
 
     /// The other end can't decode.
-    pub fn want_keyframe(&self) {
-        self.order(|orders| orders.keyframe = true);
+    pub fn want_keyframe(&self, viewer: ViewerId) {
+        self.order(viewer, |order| order.keyframe = true);
     }
 
     /// The cursor channel takes messages (again): what was said on it may be lost.
-    pub fn tell_cursor(&self) {
-        self.order(|orders| orders.cursor = true);
+    pub fn tell_cursor(&self, viewer: ViewerId) {
+        self.order(viewer, |order| order.cursor = true);
     }
 
     /// How the picture arrives.
-    pub fn arrival(&self, arrival: Arrival) {
+    pub fn arrival(&self, viewer: ViewerId, arrival: Arrival) {
         // Read with the next frame; a report about nothing is no reason to wake up.
-        self.shared.lock().arrival = Some(arrival);
+        self.shared.lock().viewers.entry(viewer).or_default().arrival = Some(arrival);
     }
 
-    fn order(&self, change: impl FnOnce(&mut Orders)) {
-        change(&mut self.shared.lock());
+    /// What the technician looks at, and how.
+    pub fn watch(&self, viewer: ViewerId, watch: Watch) {
+        self.order(viewer, |order| order.watch = Some(watch));
+    }
+
+    /// What was painted of what was sent.
+    pub fn painted(&self, viewer: ViewerId, painted: Painted) {
+        self.order(viewer, |order| order.painted = Some(painted));
+    }
+
+    fn order(&self, viewer: ViewerId, change: impl FnOnce(&mut Order)) {
+        change(self.shared.lock().viewers.entry(viewer).or_default());
         self.waker.wake();
     }
 }
 
 impl Drop for Video {
     fn drop(&mut self) {
-        self.order(|orders| orders.quit = true);
+        self.shared.lock().quit = true;
+        self.waker.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

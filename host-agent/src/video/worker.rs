@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::rate::Rate;
 use super::schedule::{Schedule, Sent, Step};
-use super::{Change, Event, Shared, Show};
+use super::{Change, Event, Order, Shared, Show};
 use crate::cursor::Cursor;
 use crate::input::Placed;
 use crate::rtc::{EncodedFrame, Transport};
@@ -52,6 +52,10 @@ struct Live {
     /// The screen could not be captured, and when it is tried again.
     unavailable: Option<Instant>,
     started: Instant,
+    /// The RTP timestamp of that moment.
+    first_timestamp: u32,
+    /// The last frame's time, in ticks of 90 kHz.
+    last_tick: u64,
 }
 
 impl<'a> Worker<'a> {
@@ -71,22 +75,8 @@ impl<'a> Worker<'a> {
             if orders.quit {
                 return Ok(());
             }
-            match orders.show {
-                Change::Begin(show) => self.begin(show),
-                Change::Stop => self.live = None,
-                Change::None => {}
-            }
-            if let Some(live) = &mut self.live {
-                if orders.keyframe {
-                    live.schedule.keyframe_asked(Instant::now(), live.transport.stats().all_arrived);
-                }
-                if let Some(arrival) = orders.arrival {
-                    live.rate.arrival(arrival);
-                }
-                if orders.cursor {
-                    live.cursor = Cursor::default();
-                    self.cursor()?;
-                }
+            for order in orders.viewers.into_values() {
+                self.obey(order)?;
             }
             let timeout = self.step()?;
             // While nothing is shown the desktop's events are read and forgotten, so that they don't pile up there.
@@ -111,6 +101,27 @@ impl<'a> Worker<'a> {
         }
     }
 
+    fn obey(&mut self, order: Order) -> Result<(), WorkerError> {
+        match order.show {
+            Change::Begin(show) => self.begin(show),
+            Change::Stop => self.live = None,
+            Change::None => {}
+        }
+        if let Some(live) = &mut self.live {
+            if order.keyframe {
+                live.schedule.keyframe_asked(Instant::now(), live.transport.stats().all_arrived);
+            }
+            if let Some(arrival) = order.arrival {
+                live.rate.arrival(arrival);
+            }
+            if order.cursor {
+                live.cursor = Cursor::default();
+                self.cursor()?;
+            }
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, show: Show) {
         self.live = Some(Live {
             grant: show.grant,
@@ -121,6 +132,8 @@ impl<'a> Worker<'a> {
             cursor: Cursor::default(),
             unavailable: None,
             started: Instant::now(),
+            first_timestamp: rand::random(),
+            last_tick: 0,
         });
         self.tell(Event::Layout(self.capture.layout().clone()));
         if let Err(error) = self.cursor() {
@@ -188,7 +201,12 @@ impl<'a> Worker<'a> {
         }
 
         let keyframe = keyframe || fresh;
-        let timestamp_ms = captured.saturating_duration_since(live.started).as_millis() as i64;
+        let since = captured.saturating_duration_since(live.started);
+        let timestamp_ms = since.as_millis() as i64;
+        // Two frames of one timestamp would be one picture to the browser.
+        let tick = ((since.as_micros() * 90 / 1000) as u64).max(live.last_tick + 1);
+        live.last_tick = tick;
+        let timestamp = live.first_timestamp.wrapping_add(tick as u32);
         let encoded = encoder.encode(picture, timestamp_ms, keyframe)?;
         let now = Instant::now();
         match encoded {
@@ -206,8 +224,11 @@ impl<'a> Worker<'a> {
                 };
                 live.schedule.sent(now, sent);
                 live.rate.sent(bits);
-                let frame =
-                    EncodedFrame { annex_b: Bytes::from(encoded.data), captured, keyframe: encoded.keyframe };
+                let frame = EncodedFrame {
+                    annex_b: Bytes::from(encoded.data),
+                    timestamp,
+                    keyframe: encoded.keyframe,
+                };
                 if live.transport.send_frame(frame).is_err() {
                     // The encoder refers to a picture now that the other end never gets.
                     live.schedule.want_keyframe();

@@ -223,6 +223,7 @@ impl App {
                 self.files.chunk(&chunk, self.peer.as_ref());
             }
             // These go the other way only.
+            Channel::Picture | Channel::Frames => {}
             Channel::Input | Channel::Pointer => return Err(wire::WireError::Malformed),
         }
         Ok(())

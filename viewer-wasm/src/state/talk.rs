@@ -56,7 +56,7 @@ impl State {
                 }
                 effects.push(Effect::Announce(Announcement::Notice(notice)));
             }
-            ToViewer::Pong { .. } => {}
+            ToViewer::Pong { .. } | ToViewer::View(_) | ToViewer::Figures(_) => {}
             ToViewer::End(reason) => self.end(reason, effects),
             ToViewer::Prove(proof) => self.verify(&proof, effects),
             ToViewer::InputIgnored(problem) => {
