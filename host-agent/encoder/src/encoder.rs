@@ -31,6 +31,29 @@ impl Config {
     }
 }
 
+/// How one picture is to be coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// When it was captured, in milliseconds; must not go backwards.
+    pub timestamp_ms: i64,
+    /// As an IDR.
+    pub keyframe: bool,
+    /// The length to aim at, in bytes; `None`: what the bitrate gives. A change that comes as a surprise may take up to twice
+    /// as much; a keyframe that does is coded again.
+    pub max_bytes: Option<usize>,
+    /// The sharpest quantiser that is worth its bytes (1 to 51): the picture takes no more than this needs.
+    pub sharpest: u8,
+    /// The coarsest quantiser (1 to 51), whatever `max_bytes` says.
+    pub coarsest: u8,
+}
+
+impl Params {
+    /// A picture as good as the bitrate lets it be.
+    pub const fn new(timestamp_ms: i64) -> Self {
+        Self { timestamp_ms, keyframe: false, max_bytes: None, sharpest: LEAST_QP, coarsest: 51 }
+    }
+}
+
 /// One coded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedFrame {
@@ -99,6 +122,12 @@ impl Encoder {
     /// What this encoder was made for, with the bitrate and frame rate as they are now.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Encodes the picture as it stands, within the limits.
+    pub fn encode_with(&mut self, picture: &Picture, params: &Params) -> Result<Option<EncodedFrame>, Error> {
+        let _ = picture.work_since(picture.version());
+        self.encode(picture, params.timestamp_ms, params.keyframe)
     }
 
     /// Encodes the picture as it stands. `timestamp_ms` must not go backwards.

@@ -4,9 +4,10 @@
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// H.264 level 5.2, the highest that openh264 writes, ends at 36,864 macroblocks; below 16 × 16 there is none.
+    /// No pixels, more than the view has, or more than H.264's level 5.2 ends at, the highest that openh264 writes: see
+    /// [`Scale::largest`](crate::Scale::largest).
     #[error(
-        "a picture of {width} × {height} pixels can't be encoded: from 16 × 16 up to 36864 macroblocks of 16 × 16"
+        "a picture of {width} × {height} pixels can't be encoded: at most 8688 in a row or column, 36864 macroblocks of 16 × 16, and no more than the view has"
     )]
     Size {
         /// Pixels in a row.

@@ -24,8 +24,12 @@ mod assembly;
 mod encoder;
 mod error;
 mod picture;
+mod scaler;
+mod size;
+mod work;
 
 pub use assembly::assembly;
-pub use encoder::{Config, EncodedFrame, Encoder, LEAST_QP};
+pub use encoder::{Config, EncodedFrame, Encoder, LEAST_QP, Params};
 pub use error::Error;
-pub use picture::{Picture, Rect};
+pub use picture::Picture;
+pub use size::{MAX_MACROBLOCKS, MAX_SIDE, Rect, Scale};

@@ -1,38 +1,25 @@
-//! The picture that the encoder reads: I420 planes that follow a BGRA screen where it was damaged.
+//! The picture that the encoder reads: I420 planes that follow a part of a BGRA screen where it was damaged.
 
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, bgra_to_yuv420,
 };
 
-use crate::Error;
+use crate::scaler::Scaler;
+use crate::size::{MIN_SIDE, encodable};
+use crate::work::{Work, Works};
+use crate::{Error, Rect};
 
-/// A rectangle of pixels, from the top left corner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Rect {
-    /// Left edge.
-    pub x: u32,
-    /// Top edge.
-    pub y: u32,
-    /// Pixels in a row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-impl Rect {
-    /// A rectangle by its corner and size.
-    pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Self {
-        Self { x, y, width, height }
-    }
-}
-
-/// An I420 picture (BT.709, limited range) of a screen.
+/// An I420 picture (BT.709, limited range) of a view of a screen: all of it or one monitor, pixel for pixel or smaller.
 ///
-/// H.264 in 4:2:0 has even sizes only: a screen of odd width or height is padded here by repeating its last column or
-/// row, and the padded size is what the encoder is made for and what the decoder shows.
+/// H.264 in 4:2:0 has even sizes only, and openh264 none below 16: what is odd or smaller is padded here by repeating the
+/// last column or row. The padded size is what the encoder is made for and what the decoder shows.
 #[derive(Debug)]
 pub struct Picture {
+    /// The part of the screen that is shown.
+    view: Rect,
+    /// Pixels in a row that hold the view.
     width: u32,
+    /// Rows that hold the view.
     height: u32,
     /// Luma's bytes per row: the padded width. Chroma has half of it.
     stride: usize,
@@ -41,22 +28,36 @@ pub struct Picture {
     y: Vec<u8>,
     u: Vec<u8>,
     v: Vec<u8>,
+    scaler: Option<Scaler>,
+    works: Works,
 }
 
 /// Damage is widened to this many pixels: chroma needs 2, and a multiple of what the SIMD takes in one step keeps the
 /// result of a part the same as that of the whole.
 const ALIGN: u32 = 32;
 
+/// Rows that are made smaller in one go: what was made is still in the cache when it is converted, and little memory is
+/// needed for it.
+const STRIP: u32 = 64;
+
 impl Picture {
-    /// A black picture of a screen with this many pixels; see [`Error::Size`] for the limits.
+    /// A black picture of a whole screen with this many pixels; see [`Error::Size`] for the limits.
     pub fn new(width: u32, height: u32) -> Result<Self, Error> {
-        let macroblocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
-        if width < 16 || height < 16 || macroblocks > 36_864 {
+        Self::of(Rect::new(0, 0, width, height), width, height)
+    }
+
+    /// A black picture of a view, a part of the screen, drawn with `width × height` pixels: as many as the view has, or
+    /// fewer (see [`Scale`](crate::Scale)).
+    pub fn of(view: Rect, width: u32, height: u32) -> Result<Self, Error> {
+        let larger = width > view.width || height > view.height;
+        if larger || !encodable(width, height) || view.x.checked_add(view.width).is_none() {
             return Err(Error::Size { width, height });
         }
-        let stride = width.next_multiple_of(2) as usize;
-        let luma = stride * height.next_multiple_of(2) as usize;
+        let (coded_width, coded_height) = (padded(width), padded(height));
+        let stride = coded_width as usize;
+        let luma = stride * coded_height as usize;
         Ok(Self {
+            view,
             width,
             height,
             stride,
@@ -64,17 +65,24 @@ impl Picture {
             y: vec![16; luma + stride],
             u: vec![128; luma / 4 + stride / 2],
             v: vec![128; luma / 4 + stride / 2],
+            scaler: ((width, height) != (view.width, view.height)).then(Scaler::new),
+            works: Works::new(coded_width, coded_height),
         })
     }
 
-    /// The screen's size in pixels (width, height).
+    /// The part of the screen that is shown.
+    pub fn view(&self) -> Rect {
+        self.view
+    }
+
+    /// The pixels that hold the view (width, height), from the top left corner; the others are padding.
     pub fn screen_size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// The size of what is encoded: the screen's, rounded up to even numbers (width, height).
+    /// The size of what is encoded: the above, padded (width, height).
     pub fn coded_size(&self) -> (u32, u32) {
-        (self.width.next_multiple_of(2), self.height.next_multiple_of(2))
+        (padded(self.width), padded(self.height))
     }
 
     /// Luma plane, `coded_size` bytes without gaps.
@@ -92,67 +100,116 @@ impl Picture {
         &self.v[..self.luma / 4]
     }
 
+    /// How often it was given something new.
+    pub(crate) fn version(&self) -> u32 {
+        self.works.version()
+    }
+
+    /// What there is to encode for one who has encoded it at this version.
+    pub(crate) fn work_since(&self, version: u32) -> Work {
+        self.works.since(version)
+    }
+
     /// Converts what changed of a BGRA screen (the fourth byte is ignored) with `stride` bytes per row.
     ///
-    /// `bgra` is the whole screen; rectangles are clipped to it, and an empty list changes nothing.
+    /// `bgra` is the whole screen and the damage is in its pixels; rectangles are clipped to the view, and where nothing of
+    /// them is left nothing changes.
     pub fn update_from_bgra(&mut self, bgra: &[u8], stride: usize, damage: &[Rect]) -> Result<(), Error> {
-        let row = self.width as usize * 4;
-        let needed = stride.checked_mul(self.height as usize - 1).and_then(|n| n.checked_add(row));
-        if stride < row || u32::try_from(stride).is_err() || needed.is_none_or(|needed| needed > bgra.len()) {
-            return Err(Error::Source { width: self.width, height: self.height, stride, len: bgra.len() });
+        let view = self.view;
+        let (right, bottom) = (view.right() as usize * 4, view.bottom() as usize);
+        // Rows that are made smaller must be whole pixels long, also the last one.
+        let last = if self.scaler.is_some() { stride } else { right };
+        let whole = self.scaler.is_none() || stride.is_multiple_of(4);
+        let needed = stride.checked_mul(bottom - 1).and_then(|n| n.checked_add(last));
+        if !whole
+            || stride < right
+            || u32::try_from(stride).is_err()
+            || needed.is_none_or(|needed| needed > bgra.len())
+        {
+            return Err(Error::Source {
+                width: view.right(),
+                height: view.bottom(),
+                stride,
+                len: bgra.len(),
+            });
         }
+        self.works.begin();
         for rect in damage {
-            if let Some(rect) = self.widen(*rect) {
-                self.convert(bgra, stride, rect)?;
+            let Some(part) = self.touched(*rect) else { continue };
+            if self.scaler.is_some() {
+                self.draw(bgra, stride, part)?;
+            } else {
+                let origin = view.y as usize * stride + view.x as usize * 4;
+                let end = ((bottom - 1) * stride + right).max(bgra.len().min(bottom * stride));
+                self.convert(&bgra[origin..end], stride, part, part)?;
             }
+            self.works.changed(part, &self.y, self.stride);
         }
         Ok(())
     }
 
-    /// Clips to the screen and grows to [`ALIGN`] in x and to pairs of rows in y.
-    fn widen(&self, rect: Rect) -> Option<Rect> {
-        let right = rect.x.saturating_add(rect.width).min(self.width);
-        let bottom = rect.y.saturating_add(rect.height).min(self.height);
-        if rect.x >= right || rect.y >= bottom {
-            return None;
+    /// What of the picture shows this part of the screen, grown to [`ALIGN`] in x and to pairs of rows in y.
+    fn touched(&self, damage: Rect) -> Option<Rect> {
+        let damage = damage.clip(self.view)?;
+        let (mut x, mut y) = (damage.x - self.view.x, damage.y - self.view.y);
+        let (mut right, mut bottom) = (x + damage.width, y + damage.height);
+        if self.scaler.is_some() {
+            let scaled =
+                |at: u32, to: u32, from: u32| (u64::from(at) * u64::from(to) / u64::from(from)) as u32;
+            let reach = Scaler::REACH;
+            x = scaled(x, self.width, self.view.width).saturating_sub(reach);
+            y = scaled(y, self.height, self.view.height).saturating_sub(reach);
+            right = scaled(right, self.width, self.view.width) + 1 + reach;
+            bottom = scaled(bottom, self.height, self.view.height) + 1 + reach;
         }
-        let x = rect.x - rect.x % ALIGN;
-        let y = rect.y - rect.y % 2;
-        let right = right.next_multiple_of(ALIGN).min(self.width);
-        let bottom = bottom.next_multiple_of(2).min(self.height);
-        Some(Rect::new(x, y, right - x, bottom - y))
+        Rect::between(
+            x - x % ALIGN,
+            y - y % 2,
+            right.next_multiple_of(ALIGN).min(self.width),
+            bottom.next_multiple_of(2).min(self.height),
+        )
     }
 
-    /// Converts one widened rectangle.
+    /// Makes a part of the screen smaller and converts it, strip by strip.
+    fn draw(&mut self, bgra: &[u8], stride: usize, part: Rect) -> Result<(), Error> {
+        let Some(mut scaler) = self.scaler.take() else { return Ok(()) };
+        let mut drawn = Ok(());
+        let mut y = part.y;
+        while y < part.y + part.height && drawn.is_ok() {
+            let strip = Rect::new(part.x, y, part.width, STRIP.min(part.y + part.height - y));
+            let source = Rect::new(0, 0, strip.width, strip.height);
+            drawn = scaler
+                .draw(bgra, stride, self.view, (self.width, self.height), strip)
+                .and_then(|pixels| self.convert(pixels, strip.width as usize * 4, source, strip));
+            y += STRIP;
+        }
+        self.scaler = Some(scaler);
+        drawn
+    }
+
+    /// Converts a rectangle of these pixels, which lies at `from` in them, to the place `to` of the same size.
     ///
     /// The `yuv` crate walks whole strides to the end of the slices it is given, whatever the height says, and leaves
     /// out a last pair of rows that is shorter than two strides. So the slices end with the rectangle, the planes have
-    /// a spare row behind them, and the screen's last rows, which have none, go through a copy.
-    fn convert(&mut self, bgra: &[u8], stride: usize, rect: Rect) -> Result<(), Error> {
-        let (x, y) = (rect.x as usize, rect.y as usize);
-        let start = y * stride + x * 4;
-        let pairs = (rect.height as usize / 2).min((bgra.len() - start) / (2 * stride));
+    /// a spare row behind them, and the last rows, which have none, go through a copy.
+    fn convert(&mut self, bgra: &[u8], stride: usize, from: Rect, to: Rect) -> Result<(), Error> {
+        let start = from.y as usize * stride + from.x as usize * 4;
+        let y = to.y as usize;
+        let pairs = (to.height as usize / 2).min((bgra.len() - start) / (2 * stride));
         if pairs > 0 {
-            self.convert_pairs(
-                &bgra[start..start + pairs * 2 * stride],
-                stride,
-                rect.x,
-                y,
-                rect.width,
-                pairs,
-            )?;
+            self.convert_pairs(&bgra[start..start + pairs * 2 * stride], stride, to.x, y, to.width, pairs)?;
         }
-        let left = rect.height as usize - pairs * 2;
+        let left = to.height as usize - pairs * 2;
         if left > 0 {
-            let row = rect.width as usize * 4;
+            let row = to.width as usize * 4;
             let mut copy = Vec::with_capacity(2 * row);
             for n in 0..2 {
                 let at = start + (pairs * 2 + n.min(left - 1)) * stride;
                 copy.extend_from_slice(&bgra[at..at + row]);
             }
-            self.convert_pairs(&copy, row, rect.x, y + pairs * 2, rect.width, 1)?;
+            self.convert_pairs(&copy, row, to.x, y + pairs * 2, to.width, 1)?;
         }
-        self.pad(rect);
+        self.pad(to);
         Ok(())
     }
 
@@ -189,16 +246,45 @@ impl Picture {
         .map_err(|error| Error::Convert(error.to_string()))
     }
 
-    /// Repeats the last column of luma into the padding; the other odd edges are covered already.
+    /// Repeats the last column and row into the padding.
     fn pad(&mut self, rect: Rect) {
-        let width = self.width as usize;
-        if width < self.stride && rect.x + rect.width == self.width {
-            let bottom = (rect.y + rect.height).next_multiple_of(2) as usize;
-            for y in rect.y as usize..bottom {
-                let at = y * self.stride + width;
-                self.y[at] = self.y[at - 1];
-            }
+        let (coded_width, coded_height) = self.coded_size();
+        let bottom = rect.bottom().next_multiple_of(2) as usize;
+        let (luma, chroma) = (self.stride, self.stride / 2);
+        if self.width < coded_width && rect.right() == self.width {
+            repeat_column(&mut self.y, luma, self.width as usize, rect.y as usize..bottom);
+            let rows = rect.y as usize / 2..bottom / 2;
+            let column = self.width.div_ceil(2) as usize;
+            repeat_column(&mut self.u, chroma, column, rows.clone());
+            repeat_column(&mut self.v, chroma, column, rows);
         }
+        let even = self.height.next_multiple_of(2) as usize;
+        if even < coded_height as usize && bottom == even {
+            repeat_row(&mut self.y, luma, even, coded_height as usize);
+            repeat_row(&mut self.u, chroma, even / 2, coded_height as usize / 2);
+            repeat_row(&mut self.v, chroma, even / 2, coded_height as usize / 2);
+        }
+    }
+}
+
+/// The side of the coded picture for a side of the view.
+fn padded(side: u32) -> u32 {
+    side.max(MIN_SIDE).next_multiple_of(2)
+}
+
+/// Fills each of the rows from this column on with what is before it.
+fn repeat_column(plane: &mut [u8], stride: usize, column: usize, rows: std::ops::Range<usize>) {
+    for row in rows {
+        let row = &mut plane[row * stride..][..stride];
+        let last = row[column - 1];
+        row[column..].fill(last);
+    }
+}
+
+/// Fills the rows up to `end` with the one before `row`.
+fn repeat_row(plane: &mut [u8], stride: usize, row: usize, end: usize) {
+    for row in row..end {
+        plane.copy_within((row - 1) * stride..row * stride, row * stride);
     }
 }
 
@@ -295,7 +381,9 @@ mod tests {
 
     #[test]
     fn bad_input_is_refused_or_clipped() {
-        assert_eq!(Picture::new(8, 600).unwrap_err(), Error::Size { width: 8, height: 600 });
+        assert_eq!(Picture::new(0, 600).unwrap_err(), Error::Size { width: 0, height: 600 });
+        assert!(Picture::of(Rect::new(0, 0, 64, 64), 65, 64).is_err(), "never larger than the view");
+        assert!(Picture::of(Rect::new(u32::MAX, 0, 64, 64), 64, 64).is_err());
         assert!(Picture::new(u32::MAX, u32::MAX).is_err());
         let mut picture = Picture::new(64, 64).unwrap();
         let all = [Rect::new(0, 0, u32::MAX, u32::MAX)];
