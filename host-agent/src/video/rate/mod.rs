@@ -1,5 +1,7 @@
 //! How many bits per second the encoder aims at: up while the line takes them, down at the first sign that it does not.
-//! Pure: time and measurements are arguments.
+//! Pure: time and measurements are arguments. One for each viewer; everything that is sent to them counts.
+
+#![allow(dead_code, reason = "the hints are read by the streams, which are being built")]
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,34 @@ const CAREFUL: Duration = Duration::from_secs(20);
 /// So many looks in a row must find the line too full: one alone may be a browser that was busy for a moment.
 const LOOKS: u8 = 2;
 
+/// Tiles may fill the line for this long.
+const TILES: Duration = Duration::from_millis(30);
+
+/// How small a stream is beside the view it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scale {
+    /// A quarter of the view's width and height.
+    Quarter,
+    /// Half of them.
+    Half,
+    /// Three quarters.
+    ThreeQuarters,
+    /// Pixel for pixel.
+    Full,
+}
+
+impl Scale {
+    /// As numerator and denominator.
+    pub(super) const fn fraction(self) -> (u32, u32) {
+        match self {
+            Self::Quarter => (1, 4),
+            Self::Half => (1, 2),
+            Self::ThreeQuarters => (3, 4),
+            Self::Full => (1, 1),
+        }
+    }
+}
+
 /// The controller.
 #[derive(Debug)]
 pub(super) struct Rate {
@@ -45,6 +75,10 @@ pub(super) struct Rate {
     found_full: u8,
     sent_bits: u64,
     reported: Arrival,
+    scale: Scale,
+    fps: u32,
+    round_trip: Duration,
+    loss: f32,
 }
 
 impl Rate {
@@ -58,6 +92,10 @@ impl Rate {
             found_full: 0,
             sent_bits: 0,
             reported: Arrival::default(),
+            scale: Scale::Full,
+            fps: 60,
+            round_trip: Duration::ZERO,
+            loss: 0.0,
         }
     }
 
@@ -75,6 +113,47 @@ impl Rate {
     /// A frame of so many bits was sent.
     pub(super) fn sent(&mut self, bits: u64) {
         self.sent_bits += bits;
+    }
+
+    /// An update with tiles or moves of so many bytes was sent.
+    pub(super) fn sent_tiles(&mut self, bytes: usize) {
+        self.sent_bits += bytes as u64 * 8;
+    }
+
+    /// Bytes that may leave as tiles now without making what comes after them late.
+    pub(super) fn tile_budget(&self, now: Instant) -> usize {
+        (f64::from(self.pacing(now)) / 8.0 * TILES.as_secs_f64()) as usize
+    }
+
+    /// How small a stream should be so that nobody sees blocks.
+    pub(super) const fn wanted_scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Most frames a second that are worth their bits.
+    pub(super) const fn fps(&self) -> u32 {
+        self.fps
+    }
+
+    /// How well a frame of something that moves could be coded at today's rate: its mean quantiser. Frames that only
+    /// refine what rests are not told.
+    pub(super) fn coded(&mut self, now: Instant, qp: u8) {
+        let _ = (now, qp);
+    }
+
+    /// Round trip to the technician, as far as known.
+    pub(super) const fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
+    /// Share of the packets that are lost, 0 to 1.
+    pub(super) const fn loss(&self) -> f32 {
+        self.loss
+    }
+
+    /// The line is known to carry less than the picture could use.
+    pub(super) fn is_thin(&self, now: Instant) -> bool {
+        self.is_careful(now)
     }
 
     /// The technician's end reports how the picture arrives.
@@ -101,6 +180,8 @@ impl Rate {
         let before = self.bitrate;
 
         let loss = stats.loss.unwrap_or(0.0);
+        self.loss = loss;
+        self.round_trip = stats.round_trip.unwrap_or_default();
         let queue = stats.queue_delay.unwrap_or_default();
         let line_full = loss >= HEAVY_LOSS || queue >= LONG_QUEUE;
         // The other end's report is the mean of a second already.
