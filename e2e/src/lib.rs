@@ -23,6 +23,8 @@ mod meeting;
 
 mod lab;
 
+mod ends;
+
 pub mod runner;
 mod stories;
 

@@ -120,6 +120,28 @@ const KEEP_PEERS: &str = "
         constructor(...options) { super(...options); window.nearhandPeers.push(this); }
     };";
 
+/// Lets a script look at each animation frame after all who paint in it, in whatever order they asked for it.
+const PAINTERS: &str = "
+    const native = window.requestAnimationFrame.bind(window), cancel = window.cancelAnimationFrame.bind(window);
+    // Who still paints, by the frame in which they asked for it: whoever asks in this frame paints in the next.
+    const painters = new Map();
+    let frame = null, waiting = [];
+    const look = () => {
+        if ([...painters.values()].some((asked) => asked !== frame)) return;
+        for (const then of waiting.splice(0)) then(frame);
+    };
+    window.requestAnimationFrame = (paint) => {
+        const id = native((now) => {
+            frame = now;
+            painters.delete(id);
+            try { paint(now); } finally { look(); }
+        });
+        painters.set(id, frame);
+        return id;
+    };
+    window.cancelAnimationFrame = (id) => { painters.delete(id); cancel(id); };
+    window.nearhandAfterPainters = (then) => native((now) => { frame = now; waiting.push(then); look(); });";
+
 /// Before a script: what it asks of the picture.
 pub(crate) const SCREEN: &str = include_str!("screen.js");
 
@@ -180,7 +202,11 @@ impl Viewer {
 
     async fn open_at(tab: Tab, server: &Server, session: &Session, fragment: &str) -> Result<Self> {
         if tab.kind == Kind::Chromium {
-            tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": KEEP_PEERS})).await?;
+            for source in [KEEP_PEERS, PAINTERS] {
+                // Each in a scope of its own.
+                let source = format!("{{ {source} }}");
+                tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": source})).await?;
+            }
         }
         tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{fragment}", server.url, session.id))
             .await?;

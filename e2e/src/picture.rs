@@ -84,6 +84,18 @@ impl Picture {
         Ok(sum / windows)
     }
 
+    /// Two sums over all pixels, the same as `sumsOf` in `screen.js`.
+    pub(crate) fn sums(&self) -> String {
+        let (mut a, mut b) = (0x811c_9dc5_u32, 0_u32);
+        for pixel in self.rgb.chunks_exact(3) {
+            // A canvas has red first, and its words are little-endian.
+            let word = u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]);
+            a = (a ^ word).wrapping_mul(0x0100_0193);
+            b = b.wrapping_mul(31).wrapping_add(word);
+        }
+        format!("{a} {b}")
+    }
+
     fn same_size(&self, other: &Self) -> Result<()> {
         ensure!(
             (self.width, self.height) == (other.width, other.height),

@@ -141,7 +141,7 @@ impl Bench {
         viewer.phase("controlling").await?;
         viewer.picture_there().await?;
         let bench = Self { viewer, host, xvfb };
-        bench.viewer.tab.js::<Value>(&format!("{}\nreturn true;", include_str!("page.js")), &[]).await?;
+        bench.viewer.ask::<Value>(include_str!("page.js"), &[]).await?;
         Ok(bench)
     }
 

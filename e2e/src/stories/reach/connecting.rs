@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::super::story;
-use super::ends::{Ends, Path};
+use crate::ends::{Ends, Path};
 use super::table::{self, Network, OTHERS};
 use crate::lab::{Firewall, Nat, Plan, Side, proxy};
 use crate::runner::{Skipped, Story};

@@ -1,7 +1,6 @@
 //! It connects from anywhere, and stays connected: the group `reach`, played in the network lab.
 
 mod connecting;
-mod ends;
 mod proofs;
 mod staying;
 mod table;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::super::story;
-use super::ends::{Ends, Path};
+use crate::ends::{Ends, Path};
 use crate::lab::{Conditions, Firewall, Plan};
 use crate::runner::Story;
 use crate::stage::Stage;
@@ -89,7 +89,7 @@ async fn line_cut(stage: &Stage) -> Result<()> {
     back_after_away(&met).await
 }
 
-async fn back_after_away(met: &super::ends::Met) -> Result<()> {
+async fn back_after_away(met: &crate::ends::Met) -> Result<()> {
     let stop = met.picture_back(Duration::from_secs(40)).await?;
     ensure!(stop > AWAY / 2, "the picture stopped for {stop:?} only: nothing was away");
     let late = stop.saturating_sub(AWAY);

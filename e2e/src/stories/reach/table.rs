@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::super::story;
-use super::ends::Path;
+use crate::ends::Path;
 use crate::lab::Nat;
 use crate::runner::{Skipped, Story};
 use crate::stage::Stage;

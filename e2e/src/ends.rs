@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::browser::Tab;
+use crate::browser::{PAGE, Tab};
 use crate::host::Host;
 use crate::lab::{Lab, Plan};
 use crate::meeting::{Session, Viewer, note_first_frame, wall_clock_ms};
@@ -23,14 +23,14 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// How packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Path {
+pub(crate) enum Path {
     Direct,
     Relayed,
 }
 
 impl Path {
     /// As the tab calls it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Relayed => "relayed",
@@ -39,10 +39,10 @@ impl Path {
 }
 
 /// What both ends and the server need.
-pub(super) struct Ends {
-    pub(super) lab: Arc<Lab>,
-    pub(super) server: Server,
-    pub(super) xvfb: Xvfb,
+pub(crate) struct Ends {
+    pub(crate) lab: Arc<Lab>,
+    pub(crate) server: Server,
+    pub(crate) xvfb: Xvfb,
     /// Always moving, so that a picture that stops is seen.
     _clock: Window,
     tab: Option<Tab>,
@@ -54,16 +54,16 @@ pub(super) struct Ends {
 }
 
 /// A session that both ends are in.
-pub(super) struct Met {
-    pub(super) viewer: Viewer,
-    pub(super) host: Host,
+pub(crate) struct Met {
+    pub(crate) viewer: Viewer,
+    pub(crate) host: Host,
     /// From the start of the customer's program to the first frame that the technician sees.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Ends {
     /// Builds the lab and starts the server in it.
-    pub(super) async fn new(stage: &Stage, customer: Plan, technician: Plan) -> Result<Self> {
+    pub(crate) async fn new(stage: &Stage, customer: Plan, technician: Plan) -> Result<Self> {
         let lab = Lab::build(stage, customer, technician).await?;
         let server = lab.start_server(stage, &[]).await?;
         let xvfb = Xvfb::start(stage, 1280, 800).await?;
@@ -73,7 +73,7 @@ impl Ends {
     }
 
     /// From now on the technician's browser is told to go through this proxy, or through none.
-    pub(super) fn set_browsers_proxy(&mut self, stage: &Stage, proxy: Option<(&str, SocketAddr)>) {
+    pub(crate) fn set_browsers_proxy(&mut self, stage: &Stage, proxy: Option<(&str, SocketAddr)>) {
         let browser: Vec<String> = proxy
             .into_iter()
             .map(|(scheme, address)| format!("--proxy-server={scheme}://{address}"))
@@ -89,13 +89,13 @@ impl Ends {
     }
 
     /// From now on the customer's environment names this proxy, or none.
-    pub(super) fn set_hosts_proxy(&mut self, proxy: Option<(&str, SocketAddr)>) {
+    pub(crate) fn set_hosts_proxy(&mut self, proxy: Option<(&str, SocketAddr)>) {
         let variable = |(scheme, address)| [("ALL_PROXY", format!("{scheme}://{address}"))];
         self.host = proxy.into_iter().flat_map(variable).collect();
     }
 
     /// A new session, until its first frame is seen.
-    pub(super) async fn meet(&mut self, stage: &Stage) -> Result<Met> {
+    pub(crate) async fn meet(&mut self, stage: &Stage) -> Result<Met> {
         let tab = if let Some(tab) = &self.tab {
             tab.clone()
         } else {
@@ -129,11 +129,11 @@ impl Ends {
 
 impl Met {
     /// Waits until packets travel in this way.
-    pub(super) async fn travels(&self, path: Path) -> Result<()> {
+    pub(crate) async fn travels(&self, path: Path) -> Result<()> {
         self.travels_within(path, SETTLE).await
     }
 
-    pub(super) async fn travels_within(&self, path: Path, limit: Duration) -> Result<()> {
+    pub(crate) async fn travels_within(&self, path: Path, limit: Duration) -> Result<()> {
         let found = wait::find(limit, &format!("the path to be {}", path.name()), || async {
             Ok((self.viewer.path().await? == path.name()).then_some(()))
         })
@@ -149,7 +149,7 @@ impl Met {
     }
 
     /// The candidate pairs of the newest connection, as `chrome://webrtc-internals` shows them.
-    pub(super) async fn pairs(&self) -> Result<String> {
+    pub(crate) async fn pairs(&self) -> Result<String> {
         let body = "const done = arguments[0];
             const peer = window.nearhandPeers.filter(p => p.connectionState !== 'closed').at(-1);
             if (!peer) { done('no connection'); return; }
@@ -166,34 +166,30 @@ impl Met {
     }
 
     /// From now on the tab keeps account of its frames.
-    pub(super) async fn watch_frames(&self) -> Result<()> {
+    pub(crate) async fn watch_frames(&self) -> Result<()> {
         // The first ones are slow to come: they are not what is looked for.
-        self.viewer
-            .tab
-            .until(
-                "a picture that moves",
-                "document.querySelector('#screen').getVideoPlaybackQuality().totalVideoFrames > 20",
-            )
-            .await?;
-        let body = "const video = document.querySelector('#screen');
-            const account = window.nearhandFrames = { last: performance.now(), worst: 0, count: 0, media: -1 };
-            const next = () => video.requestVideoFrameCallback((_, frame) => {
+        self.viewer.until(PAGE, "a picture that moves", "paintedOf() > 20").await?;
+        let body = "const account = window.nearhandFrames = { last: performance.now(), worst: 0, count: 0, shown: null };
+            const copy = document.createElement('canvas');
+            [copy.width, copy.height] = [1024, 1];
+            const context = copy.getContext('2d', { willReadFrequently: true });
+            everyFrame(() => {
+                // What is shown once more is no news: the clock of the scene tells.
+                context.drawImage(screen, 0, 16, 1024, 1, 0, 0, 1024, 1);
+                const shown = context.getImageData(0, 0, 1024, 1).data.filter((_, at) => at % 128 === 65).map((value) => value >> 7).join('');
+                if (shown === account.shown) return;
                 const now = performance.now();
-                // A frame that is shown once more is no news.
-                if (frame.mediaTime === account.media) return next();
-                account.media = frame.mediaTime;
+                account.shown = shown;
                 account.worst = Math.max(account.worst, now - account.last);
                 account.last = now;
                 account.count += 1;
-                next();
             });
-            next();
             return true;";
-        self.viewer.tab.js::<Value>(body, &[]).await.map(drop)
+        self.viewer.ask::<Value>(body, &[]).await.map(drop)
     }
 
     /// The longest time without a frame since the account was last asked for or begun, up to now.
-    pub(super) async fn longest_stop(&self) -> Result<Duration> {
+    pub(crate) async fn longest_stop(&self) -> Result<Duration> {
         let body = "const account = window.nearhandFrames;
             const worst = Math.max(account.worst, performance.now() - account.last);
             account.worst = 0;
@@ -212,7 +208,7 @@ impl Met {
     }
 
     /// Waits until frames have stopped and come again; how long there was none.
-    pub(super) async fn picture_gone_and_back(&self, limit: Duration) -> Result<Duration> {
+    pub(crate) async fn picture_gone_and_back(&self, limit: Duration) -> Result<Duration> {
         let gone =
             "performance.now() - window.nearhandFrames.last > 300 || window.nearhandFrames.worst > 300";
         self.viewer.tab.until_within(limit, "the picture to stop", gone).await?;
@@ -220,7 +216,7 @@ impl Met {
     }
 
     /// Waits until frames come again; the longest time without one since the account was last asked for.
-    pub(super) async fn picture_back(&self, limit: Duration) -> Result<Duration> {
+    pub(crate) async fn picture_back(&self, limit: Duration) -> Result<Duration> {
         wait::find(limit, "the picture to come back", || async { Ok(self.moves().await?.then_some(())) })
             .await?;
         self.longest_stop().await
