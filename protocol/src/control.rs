@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::close::CloseReason;
 use crate::display::Layout;
 use crate::grant::{Right, Rights};
+use crate::invitation::Invitation;
 use crate::picture::View;
 use crate::proof::Proof;
 use crate::version::{Capabilities, Version};
@@ -46,6 +47,8 @@ pub enum ToHost {
     Prove(Proof),
     /// What the technician looks at, and how.
     Watch(Watch),
+    /// Another technician may come in, who will prove that they know this secret. Only of the tab that proved the code.
+    Invite(Invitation),
 }
 
 /// What the technician looks at, and how it should look. Until it comes: everything, [`Quality::Auto`].

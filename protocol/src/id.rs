@@ -64,6 +64,12 @@ impl Seat {
     }
 }
 
+/// Names a technician's tab that came by an invitation, among those of its session. Drawn at random by the server, kept
+/// over its tab's returns; no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GuestId(pub u32);
+
 /// The server's word that its bearer held a seat in a room and may take it again; opaque to the two ends.
 ///
 /// It never prints itself.

@@ -11,6 +11,7 @@ pub mod close;
 pub mod code;
 pub mod grant;
 pub mod id;
+pub mod invitation;
 pub mod proof;
 pub mod version;
 pub mod wire;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::close::CloseReason;
 use crate::code::Nameplate;
 use crate::grant::Rights;
-use crate::id::{Epoch, ResumeToken, Seat, SessionId, Ticket};
+use crate::id::{Epoch, GuestId, ResumeToken, Seat, SessionId, Ticket};
+use crate::invitation::InvitationId;
 use crate::proof::Share;
 use crate::version::{Capabilities, Version};
 
@@ -148,6 +149,13 @@ pub enum Entry {
         /// What the server gave the desk.
         ticket: Ticket,
     },
+    /// The tab of another technician, who was invited into a session that runs. Whether they may, the host alone finds out.
+    Invited {
+        /// The session.
+        session: SessionId,
+        /// The invitation that it will prove.
+        invitation: InvitationId,
+    },
 }
 
 /// Who helps, as the customer is told.
@@ -203,6 +211,20 @@ pub enum HostToServer {
         /// The part.
         share: Share,
     },
+    /// For one of the guests.
+    GuestNegotiate {
+        /// Which.
+        guest: GuestId,
+        /// What.
+        message: Negotiate,
+    },
+    /// A guest is sent away, for good. The session goes on.
+    GuestEnd {
+        /// Which.
+        guest: GuestId,
+        /// Why: as for [`Self::End`], or [`CloseReason::UnknownCode`] where there is no such invitation.
+        reason: CloseReason,
+    },
 }
 
 /// From the server to the customer's program.
@@ -242,6 +264,36 @@ pub enum ServerToHost {
     Share {
         /// The part.
         share: Share,
+    },
+    /// Another technician's tab came, or came back; said again of each after a [`Self::Welcome`].
+    GuestArrived {
+        /// Which.
+        guest: GuestId,
+        /// What it will prove.
+        invitation: InvitationId,
+        /// Whose tab it is, as the server knows.
+        technician: Technician,
+    },
+    /// A guest's connection to the server broke. The peer connection may live on.
+    GuestDropped {
+        /// Which.
+        guest: GuestId,
+        /// Seconds until it counts as gone.
+        grace_s: u32,
+    },
+    /// A guest is gone for good.
+    GuestLeft {
+        /// Which.
+        guest: GuestId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// From a guest.
+    GuestNegotiate {
+        /// Which.
+        guest: GuestId,
+        /// What.
+        message: Negotiate,
     },
 }
 

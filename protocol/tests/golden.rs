@@ -16,8 +16,9 @@ use nearhand_protocol::display::{Layout, Monitor};
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, Sha256, TransferId};
 use nearhand_protocol::frame::FrameChunk;
 use nearhand_protocol::grant::{Right, Rights};
-use nearhand_protocol::id::{Epoch, ResumeToken, Seat, SessionId, Ticket};
+use nearhand_protocol::id::{Epoch, GuestId, ResumeToken, Seat, SessionId, Ticket};
 use nearhand_protocol::input::{Button, InputEvent, KeyCode, PointerMove};
+use nearhand_protocol::invitation::{Invitation, InvitationId, InvitationSecret};
 use nearhand_protocol::picture::{Area, Cells, Painted, Step, Update, View};
 use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{
@@ -100,6 +101,10 @@ fn control(table: &mut Table) {
         ToHost::Watch(Watch { monitor: Some(1), quality: Quality::Sharp, paused: true, figures: true }),
         ToHost::Watch(Watch { quality: Quality::Smooth, ..Watch::default() }),
         ToHost::Watch(Watch { quality: Quality::SaveData, ..Watch::default() }),
+        ToHost::Invite(Invitation {
+            id: InvitationId(4_000_000_000),
+            secret: InvitationSecret::from_random([0xcd; 16]),
+        }),
     ] {
         table.add(Channel::Control, &message);
     }
@@ -276,6 +281,10 @@ fn signaling() {
         HostToServer::Share { share },
     ];
     host.extend(negotiate.iter().cloned().map(HostToServer::Negotiate));
+    let guest = GuestId(9);
+    let for_guest = |message| HostToServer::GuestNegotiate { guest, message };
+    host.extend(negotiate.iter().cloned().map(for_guest));
+    host.push(HostToServer::GuestEnd { guest, reason: CloseReason::UnknownCode });
     add(&mut text, "host to server", &host);
 
     let mut to_host = vec![
@@ -283,7 +292,7 @@ fn signaling() {
             version,
             session,
             resume: token.clone(),
-            technician,
+            technician: technician.clone(),
             ice_servers: ice_servers.clone(),
             viewer_present: true,
         },
@@ -293,6 +302,14 @@ fn signaling() {
         ServerToHost::Share { share },
     ];
     to_host.extend(negotiate.iter().cloned().map(ServerToHost::Negotiate));
+    let invitation = InvitationId(4_000_000_000);
+    to_host.extend([
+        ServerToHost::GuestArrived { guest, invitation, technician },
+        ServerToHost::GuestDropped { guest, grace_s: 60 },
+        ServerToHost::GuestLeft { guest, reason: CloseReason::TechnicianEnded },
+    ]);
+    let of_guest = |message| ServerToHost::GuestNegotiate { guest, message };
+    to_host.extend(negotiate.iter().cloned().map(of_guest));
     add(&mut text, "server to host", &to_host);
 
     let mut viewer = vec![
@@ -302,6 +319,7 @@ fn signaling() {
             capabilities,
             entry: Entry::Ticket { session, ticket: Ticket::new("0a1b2c".into()) },
         },
+        ViewerToServer::Hello { version, capabilities, entry: Entry::Invited { session, invitation } },
         ViewerToServer::End { reason: CloseReason::TechnicianEnded },
         ViewerToServer::End { reason: CloseReason::NotProven },
         ViewerToServer::Share { share },

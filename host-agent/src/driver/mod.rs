@@ -271,6 +271,10 @@ impl Driver {
                 ServerToHost::ViewerDropped { .. } => self.handle(Event::ViewerDropped),
                 ServerToHost::Share { share } => self.handle(Event::Share(share)),
                 ServerToHost::Negotiate(message) => self.negotiate(message).await,
+                ServerToHost::GuestArrived { .. }
+                | ServerToHost::GuestDropped { .. }
+                | ServerToHost::GuestLeft { .. }
+                | ServerToHost::GuestNegotiate { .. } => {}
                 ServerToHost::End { reason } => {
                     self.server_done = true;
                     self.handle(Event::ServerEnded(reason));

@@ -26,6 +26,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::code::Code;
 use crate::id::{Epoch, Seat, SessionId};
+use crate::invitation::Invitation;
 use crate::proof::{Proof, SHARE_LEN, Share};
 use crate::version::Version;
 
@@ -159,6 +160,17 @@ impl Key {
         let salt = session.as_uuid().as_bytes();
         // An output of 32 bytes is always possible (RFC 5869 allows 255 × 32).
         let _ = Hkdf::<Sha256>::new(Some(salt), shared).expand(b"nearhand 1 session", &mut secret);
+        Self { secret, session, seat }
+    }
+
+    /// The key of a guest and the host: both have the invitation's secret already, by way of a connection that was proven.
+    /// It has 128 random bits, so there is nothing to guess and no exchange that a guess would have to be hidden in.
+    pub fn invited(invitation: &Invitation, session: SessionId, seat: Seat) -> Self {
+        let mut secret = [0; 32];
+        let salt = session.as_uuid().as_bytes();
+        let hkdf = Hkdf::<Sha256>::new(Some(salt), invitation.secret.expose());
+        let number = invitation.id.0.to_be_bytes();
+        let _ = hkdf.expand_multi_info(&[b"nearhand 1 invitation", &number], &mut secret);
         Self { secret, session, seat }
     }
 

@@ -37,6 +37,7 @@ impl Room {
             } => {
                 self.end(reason, effects);
             }
+            HostToServer::GuestNegotiate { .. } | HostToServer::GuestEnd { .. } => {}
             HostToServer::Hello { .. } | HostToServer::Negotiate(_) | HostToServer::End { .. } => {
                 self.refuse(Seat::Host, connection, now, effects);
             }

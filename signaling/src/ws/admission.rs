@@ -55,7 +55,8 @@ pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<
             Ok(Admitted { handle: handle.ok_or(CloseReason::BadResume)?, ticket: Ticket::Resume })
         }
         (Entry::Nameplate { .. }, Seat::Viewer)
-        | (Entry::SignedIn { .. } | Entry::Ticket { .. }, Seat::Host) => Err(CloseReason::BadMessage),
+        | (Entry::SignedIn { .. } | Entry::Ticket { .. }, Seat::Host)
+        | (Entry::Invited { .. }, _) => Err(CloseReason::BadMessage),
     }
 }
 

@@ -152,3 +152,37 @@ proptest! {
         prop_assert_eq!(host.verify(&binding(), &viewer.prove(&binding())).is_ok(), right == guess);
     }
 }
+
+#[test]
+fn an_invitation_proves_both_its_ends_and_no_other() {
+    use crate::invitation::{InvitationId, InvitationSecret};
+    let invitation = Invitation {
+        id: InvitationId(5),
+        secret: InvitationSecret::from_random(core::array::from_fn(|n| n as u8)),
+    };
+    let [viewer, host] = [Seat::Viewer, Seat::Host].map(|seat| Key::invited(&invitation, SESSION, seat));
+    assert_eq!(host.verify(&binding(), &viewer.prove(&binding())), Ok(()));
+    assert_eq!(viewer.verify(&binding(), &host.prove(&binding())), Ok(()));
+    assert_eq!(
+        viewer.verify(&binding(), &viewer.prove(&binding())),
+        Err(HandshakeError::BadProof),
+        "reflected"
+    );
+    let other_number = Invitation { id: InvitationId(6), ..invitation };
+    let other_secret = Invitation { secret: InvitationSecret::from_random([0; 16]), ..invitation };
+    for other in [
+        Key::invited(&other_number, SESSION, Seat::Viewer),
+        Key::invited(&other_secret, SESSION, Seat::Viewer),
+        Key::invited(&invitation, SessionId::new(Uuid::from_u128(1)), Seat::Viewer),
+        exchange(code("482913705"), code("482913705")).0,
+    ] {
+        assert_eq!(host.verify(&binding(), &other.prove(&binding())), Err(HandshakeError::BadProof));
+    }
+    let swapped = Binding { viewer: Fingerprint([9; 32]), ..binding() };
+    assert_eq!(host.verify(&swapped, &viewer.prove(&binding())), Err(HandshakeError::BadProof));
+    // As `PROTOCOL.md` has it.
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    assert_eq!(hex(&viewer.expose()), "b245a1d85f3fc3f8ae245de0bf5b1d14ca340335aa533fa1661bf5b5c4885d27");
+    let proof = "d2574b91120f0827a6aed5a3d8d9e74c52158956d6fd7a6a200285968891bdf3";
+    assert_eq!(hex(&viewer.prove(&binding()).0), proof);
+}
