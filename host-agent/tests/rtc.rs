@@ -6,9 +6,11 @@ use browser::{Browser, PLAYOUT_DELAY_URI, Seen};
 use bytes::{Bytes, BytesMut};
 use nearhand_host::rtc::{
     Bind, Candidate, EncodedFrame, Event, Events, FrameError, Path, Peer, PeerConfig, PeerState, RtcError,
-    SendError, Transport,
+    SendError, Transport, Way,
 };
 use nearhand_protocol::channel::Channel;
+use nearhand_protocol::frame::FrameChunk;
+use nearhand_protocol::wire::decode_borrowed;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -274,17 +276,49 @@ async fn one_socket_serves_every_interface_and_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_without_h264_gets_everything_but_the_picture() {
+async fn a_browser_without_h264_gets_frames_over_a_channel() {
     let (host, mut events, mut browser) = connected(false).await;
-    assert!(!host.can_send_frame());
-    assert_eq!(host.send_frame(frame(true, 10, 0)), Err(FrameError::NotNegotiated));
-    host.send(Channel::Control, Bytes::from_static(b"hello")).expect("sent");
+    assert_eq!(host.stats().way, Some(Way::Channel));
+    // A large keyframe, as many small frames as there is room for, and one that no channel can carry.
+    let sent: Vec<EncodedFrame> = (0..20)
+        .map(|number| frame(number == 0, if number == 0 { 1_500_000 } else { 20_000 }, number))
+        .collect();
+    let mut whole: Vec<(u32, bool, Vec<u8>)> = Vec::new();
+    let mut parts = 0;
+    for frame in &sent {
+        until_can_send(&host).await;
+        host.send_frame(frame.clone()).expect("frame");
+        if frame.keyframe {
+            assert!(!host.can_send_frame());
+            assert_eq!(host.send_frame(frame.clone()), Err(FrameError::Busy));
+        }
+        browser
+            .carry_until(&host, &mut events, |event| {
+                let Err(Seen::Message(Channel::Frames, message)) = event else { return None };
+                let chunk: FrameChunk<'_> = decode_borrowed(&message).expect("a part of a frame");
+                if chunk.index == 0 {
+                    whole.push((chunk.timestamp, chunk.keyframe, Vec::new()));
+                }
+                parts += 1;
+                whole.last_mut().expect("a first part").2.extend_from_slice(chunk.bytes);
+                (chunk.index + 1 == chunk.count).then_some(())
+            })
+            .await;
+    }
+    assert!(parts > 40, "{parts} parts");
+    for (sent, (timestamp, keyframe, bytes)) in sent.iter().zip(&whole) {
+        assert_eq!((sent.timestamp, sent.keyframe), (*timestamp, *keyframe));
+        assert!(bytes[..] == sent.annex_b[..]);
+    }
+    assert_eq!((host.stats().frames_sent, whole.len()), (20, 20));
+
+    until_can_send(&host).await;
+    host.send_frame(frame(true, 9_000_000, 0)).expect("taken");
     browser
-        .carry_until(&host, &mut events, |event| {
-            matches!(event, Err(Seen::Message(Channel::Control, _))).then_some(())
-        })
+        .carry_until(&host, &mut events, |event| matches!(event, Ok(Event::KeyframeWanted)).then_some(()))
         .await;
     host.close().await;
+    assert_eq!(host.send_frame(frame(true, 10, 0)), Err(FrameError::NotNegotiated));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

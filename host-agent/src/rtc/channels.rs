@@ -94,6 +94,10 @@ impl Channels {
         self.open().get(&channel).map_or(0, |outgoing| outgoing.buffered())
     }
 
+    pub(super) fn is_open(&self, channel: Channel) -> bool {
+        self.open().contains_key(&channel)
+    }
+
     pub(super) fn clear(&self) {
         self.open().clear();
     }

@@ -1,9 +1,12 @@
-//! The video track: one frame in hand, cut into RTP packets and let out in small bursts.
+//! The video: one frame in hand, cut into RTP packets and let out in small bursts; or, where the browser takes no H.264
+//! in RTP, into messages of a data channel.
 
+use super::channels::Channels;
 use super::codec::PLAYOUT_DELAY_URI;
-use super::stats::Shared;
-use super::{EncodedFrame, FrameError};
+use super::stats::{Shared, Way};
+use super::{EncodedFrame, FrameError, SendError, frames};
 use bytes::Bytes;
+use nearhand_protocol::channel::Channel;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp;
 use rtc::rtp::codec::h264::H264Payloader;
@@ -27,10 +30,12 @@ const BURST: usize = 40;
 const PAUSE: Duration = Duration::from_millis(1);
 /// However low the rate: a frame must end some time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// A data channel that takes no more is looked at again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Minimum and maximum playout delay, 12 bits each, in units of 10 ms: show at once.
 const PLAYOUT_DELAY_ZERO: [u8; 3] = [0; 3];
 
-/// The sending end of the track, shared by [`Peer`](super::Peer) and its sending task.
+/// The sending end of the video, shared by [`Peer`](super::Peer) and its sending task.
 pub(super) struct Video {
     frames: mpsc::Sender<EncodedFrame>,
     /// A frame is in hand.
@@ -39,6 +44,7 @@ pub(super) struct Video {
     pacing: AtomicU32,
     /// What the last negotiation settled.
     negotiated: Mutex<Option<Negotiated>>,
+    channels: Arc<Channels>,
     shared: Arc<Shared>,
     keyframe: Arc<Notify>,
 }
@@ -54,6 +60,7 @@ struct Negotiated {
 impl Video {
     pub(super) fn new(
         shared: Arc<Shared>,
+        channels: Arc<Channels>,
         keyframe: Arc<Notify>,
     ) -> (Arc<Self>, mpsc::Receiver<EncodedFrame>) {
         let (frames, receiver) = mpsc::channel(1);
@@ -62,6 +69,7 @@ impl Video {
             busy: AtomicBool::new(false),
             pacing: AtomicU32::new(0),
             negotiated: Mutex::new(None),
+            channels,
             shared,
             keyframe,
         };
@@ -89,12 +97,26 @@ impl Video {
         *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) = negotiated;
     }
 
+    /// How frames travel now.
+    pub(super) fn way(&self) -> Option<Way> {
+        if self.current().is_some() {
+            Some(Way::Track)
+        } else {
+            self.channels.is_open(Channel::Frames).then_some(Way::Channel)
+        }
+    }
+
     pub(super) fn can_send(&self) -> bool {
-        self.current().is_some() && !self.busy.load(Ordering::Acquire)
+        !self.busy.load(Ordering::Acquire)
+            && match self.way() {
+                None => false,
+                Some(Way::Track) => true,
+                Some(Way::Channel) => self.channels.buffered(Channel::Frames) <= self.shared.frames_room(),
+            }
     }
 
     pub(super) fn send(&self, frame: EncodedFrame) -> Result<(), FrameError> {
-        if self.current().is_none() {
+        if self.way().is_none() {
             return Err(FrameError::NotNegotiated);
         }
         if self.busy.swap(true, Ordering::AcqRel) {
@@ -115,19 +137,39 @@ impl Video {
     pub(super) async fn run(self: Arc<Self>, mut frames: mpsc::Receiver<EncodedFrame>) {
         let mut packetizer = Packetizer::new(rand::random());
         while let Some(frame) = frames.recv().await {
-            if let Some(negotiated) = self.current() {
+            let sent = if let Some(negotiated) = self.current() {
                 let ssrc = negotiated.track.track().await.ssrcs().next().unwrap_or_default();
                 let packets = packetizer.packets(&frame, &negotiated, ssrc);
-                if self.let_out(packets, &negotiated.track).await.is_ok() {
-                    self.shared.count_frame();
-                } else {
-                    // The rest of the frame is lost, and every frame after it would refer to it.
-                    self.keyframe.notify_one();
-                }
+                self.let_out(packets, &negotiated.track).await.is_ok()
+            } else {
+                self.hand_over(&frame).await
+            };
+            if sent {
+                self.shared.count_frame();
+            } else {
+                // The rest of the frame is lost, and every frame after it would refer to it.
+                self.keyframe.notify_one();
             }
             self.shared.set_backlog(0);
             self.busy.store(false, Ordering::Release);
         }
+    }
+
+    /// Sends a frame over its data channel, as fast as that takes it; whether it is all there.
+    async fn hand_over(&self, frame: &EncodedFrame) -> bool {
+        let Some(chunks) = frames::chunks(frame) else { return false };
+        for chunk in chunks {
+            let bytes = chunk.len();
+            loop {
+                match self.channels.send(Channel::Frames, chunk.clone()) {
+                    Ok(()) => break,
+                    Err(SendError::Full) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Err(SendError::Closed | SendError::TooLong) => return false,
+                }
+            }
+            self.shared.count_bytes(bytes);
+        }
+        true
     }
 
     async fn let_out(

@@ -1,4 +1,4 @@
-//! The connection to the technician's browser: one H.264 track out, data channels both ways.
+//! The connection to the technician's browser: H.264 out, in a track or a data channel, and data channels both ways.
 //!
 //! Nothing outside this module names the `webrtc` and `rtc` crates. The rest of the host talks to a [`Transport`]
 //! and listens to its [`Events`]; [`Peer`] is the real one and [`fake`] the one that driver tests hold.
@@ -16,6 +16,7 @@ mod event;
 pub mod fake;
 mod feedback;
 mod fingerprint;
+mod frames;
 mod interfaces;
 mod mdns;
 mod media;
@@ -35,7 +36,7 @@ pub use event::{Candidate, Event, Events, Path, PeerState};
 pub use fingerprint::Fingerprint;
 pub use interfaces::Interfaces;
 pub use peer::Peer;
-pub use stats::Stats;
+pub use stats::{Stats, Way};
 
 /// One picture from the encoder.
 #[derive(Clone)]
@@ -85,7 +86,7 @@ pub enum SendError {
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// No video was negotiated (yet).
+    /// No video was negotiated (yet), and the browser has not opened [`Channel::Frames`] either.
     #[error("no video is negotiated")]
     NotNegotiated,
     /// The frame before it is still being handed to the network. Ask [`Transport::can_send_frame`] *before* encoding:
@@ -112,7 +113,9 @@ pub trait Transport: Send + Sync + 'static {
     /// Bytes accepted by [`send`](Self::send) that the browser has not acknowledged. 0 where the channel is not open.
     fn buffered(&self, channel: Channel) -> usize;
 
-    /// Queues a frame. Never waits; at most one frame is in hand, so nothing stale is ever queued.
+    /// Queues a frame: for the track where the browser takes H.264 in RTP, else as
+    /// [`FrameChunk`](nearhand_protocol::frame::FrameChunk)s for [`Channel::Frames`], where that is open;
+    /// [`Stats::way`] tells which. Never waits; at most one frame is in hand, so nothing stale is ever queued.
     fn send_frame(&self, frame: EncodedFrame) -> Result<(), FrameError>;
 
     /// Whether [`send_frame`](Self::send_frame) would take a frame now.

@@ -124,8 +124,8 @@ impl Peer {
         let connection = Box::pin(builder.build()).await.map_err(|error| setup(&error))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
-        let (video, frames) = Video::new(shared.clone(), events.keyframe.clone());
         let channels = Arc::new(Channels::default());
+        let (video, frames) = Video::new(shared.clone(), channels.clone(), events.keyframe.clone());
         let remote_fingerprint = Arc::new(OnceLock::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(video.clone().run(frames));
@@ -313,7 +313,7 @@ impl Transport for Peer {
     }
 
     fn stats(&self) -> Stats {
-        self.shared.snapshot()
+        Stats { way: self.video.way(), ..self.shared.snapshot() }
     }
 
     fn local_fingerprint(&self) -> Option<Fingerprint> {

@@ -1,15 +1,27 @@
 //! What is known about the way to the browser, gathered from every part of the connection.
 
 use super::event::Path;
+use super::frames;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How frames of the video travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In the RTP track.
+    Track,
+    /// Over [`Channel::Frames`](nearhand_protocol::channel::Channel::Frames): the browser's WebRTC has no H.264.
+    Channel,
+}
 
 /// A snapshot. What was not measured yet is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     /// How packets travel.
     pub path: Option<Path>,
+    /// How frames travel; `None`: not at all, yet.
+    pub way: Option<Way>,
     /// Round trip to the browser, by ICE checks; every few seconds.
     pub round_trip: Option<Duration>,
     /// Time packets stood in queues on the way, above the least of the last 20 s; with every feedback (about 50 ms).
@@ -29,7 +41,7 @@ pub struct Stats {
     pub frames_sent: u64,
     /// RTP packets sent, without retransmissions.
     pub packets_sent: u64,
-    /// Their bytes, with RTP headers.
+    /// Their bytes, with RTP headers, and those of frames over a data channel.
     pub bytes_sent: u64,
     /// Packets of the frame in hand that wait for pacing.
     pub backlog_packets: usize,
@@ -71,6 +83,7 @@ pub(super) struct Line {
     pub(super) loss: Option<f32>,
     pub(super) reported_loss: Option<f32>,
     pub(super) delivered_bitrate: Option<u32>,
+    pub(super) capacity: Option<u32>,
     pub(super) estimated_bitrate: Option<u32>,
     pub(super) remb: Option<u32>,
 }
@@ -121,6 +134,16 @@ impl Shared {
         self.bytes_sent.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// Bytes that may wait in the channel of frames when the next one is taken.
+    pub(super) fn frames_room(&self) -> usize {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        frames::room(line.capacity, line.round_trip.unwrap_or_default())
+    }
+
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        self.bytes_sent.fetch_add(bytes as u64, Relaxed);
+    }
+
     pub(super) fn count_frame(&self) {
         self.frames_sent.fetch_add(1, Relaxed);
     }
@@ -133,6 +156,8 @@ impl Shared {
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Stats {
             path: line.path,
+            // The video knows.
+            way: None,
             round_trip: line.round_trip,
             queue_delay: line.queue_delay,
             loss: line.loss.or(line.reported_loss),
