@@ -5,6 +5,7 @@
 
 mod commands;
 mod input;
+mod looking;
 mod session;
 
 use std::cell::RefCell;
@@ -22,13 +23,17 @@ use crate::files::{self, Files};
 use crate::kept;
 use crate::keyboard::{self, Keyboard};
 use crate::listen::{self, Listener, Sink, Task, Timer};
+use crate::monitors::{self, Monitors};
+use crate::panel::{self, Panel};
 use crate::pointer::{self, Pointer};
 use crate::rtc::{self, Peer, Ways};
 use crate::screen::{Resized, Screen};
 use crate::signal::{Memory, Server, Wire};
+use crate::silence::{Picture, Silence};
 use crate::state::{Event, Phase, State};
 use crate::stats::{self, Sample};
 use crate::toolbar::{Command, Toolbar};
+use crate::watching::Watching;
 use crate::words::{self, Lack, Path};
 
 /// How often time is looked at, in milliseconds.
@@ -54,6 +59,8 @@ enum Input {
     Resized,
     Copied(&'static str, bool),
     Toolbar(Command),
+    Panel(panel::Event),
+    Monitors(monitors::Event),
     Chat(chat::Event),
     Files(files::Event),
     /// The network is there again.
@@ -133,6 +140,10 @@ struct App {
     keyboard: Keyboard,
     pointer: Pointer,
     toolbar: Toolbar,
+    panel: Panel,
+    monitors: Monitors,
+    watching: Watching,
+    silence: Silence,
     chat: Chat,
     files: Files,
     /// The newest place of the pointer, while it could not be sent.
@@ -170,6 +181,7 @@ impl App {
             toolbar.show_lack(Lack::H264);
         }
         let tick = handle.sink(|()| Input::Tick);
+        let panel = Panel::new(&handle.sink(Input::Panel))?;
         let mut app = Self {
             state: State::new(capabilities, kept::known(session)?),
             ways: Ways {
@@ -181,6 +193,10 @@ impl App {
             keyboard: Keyboard::new(&handle.sink(Input::Keyboard))?,
             pointer: Pointer::new(&screen.mapping(), &handle.sink(Input::Pointer))?,
             toolbar,
+            watching: Watching::new(panel.quality()),
+            panel,
+            monitors: Monitors::new(&handle.sink(Input::Monitors))?,
+            silence: Silence::default(),
             chat: Chat::new(Memory::of(session), &handle.sink(Input::Chat))?,
             files: Files::new(Memory::of(session), handle.sink(Input::Files))?,
             screen,
@@ -237,6 +253,8 @@ impl App {
                     self.say(&message);
                 }
             }
+            Input::Panel(event) => self.panel_used(event),
+            Input::Monitors(event) => self.monitors_used(event),
             Input::Chat(chat::Event::Look) => self.look_at_chat(),
             Input::Files(event) => self.file(event),
             Input::Online => {
@@ -246,6 +264,7 @@ impl App {
             Input::NetworkChanged => self.advance(Event::NetworkHint),
             Input::Visibility => {
                 self.hidden = dom::document().is_ok_and(|document| document.hidden());
+                self.watching.set_paused(self.hidden);
                 if self.hidden {
                     self.release();
                 } else {
@@ -294,7 +313,7 @@ impl App {
             self.advance(Event::Travels { epoch, relayed, sure, busy: self.files.is_moving() });
         }
         if let Some(figures) = stats::compare(&self.sample, sample) {
-            Toolbar::show_figures(&figures);
+            self.panel.take(&figures, self.state.silent_ms());
             let connected = self.phase.is_connected();
             self.toolbar.show_path(figures.path.filter(|_| connected));
             if matches!(self.phase, Phase::Viewing | Phase::Controlling) && self.sample.at_ms > 0.0 {
@@ -321,6 +340,8 @@ impl App {
         self.pointer.set_active(controlling);
         self.screen.set_acting(controlling);
         self.toolbar.render(&self.state, now_ms());
+        self.watch();
+        self.show_silence();
         if matches!(self.phase, Phase::Viewing | Phase::Controlling) && before != self.phase {
             self.screen.resume();
         }

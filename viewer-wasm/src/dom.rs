@@ -112,6 +112,11 @@ pub(crate) fn storage() -> Option<Storage> {
     window().ok()?.session_storage().ok().flatten()
 }
 
+/// What this browser keeps for all tabs, also later ones; `None` where it forbids that.
+pub(crate) fn browser_storage() -> Option<Storage> {
+    window().ok()?.local_storage().ok().flatten()
+}
+
 /// A value as another type; `None` where it is not of it.
 pub(crate) fn cast<T: JsCast>(value: impl Into<JsValue>) -> Option<T> {
     value.into().dyn_into().ok()

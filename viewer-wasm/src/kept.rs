@@ -1,4 +1,5 @@
-//! What this tab keeps of the key exchange, so that a reload neither asks for the code again nor begins a second one.
+//! What this tab keeps of the key exchange, so that a reload neither asks for the code again nor begins a second one; and
+//! what the technician prefers, which the browser keeps.
 
 use data_encoding::HEXLOWER;
 use js_sys::{Array, Uint8Array};
@@ -46,6 +47,22 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// The part of the code that the server does not know, where this tab is the one to make it.
 pub(crate) fn draw_secret() -> Result<Secret, Missing> {
     random().map(|bytes| Secret::from_random(u64::from_be_bytes(bytes)))
+}
+
+/// What the technician prefers, as this browser remembers it beyond the session.
+pub(crate) fn preference(what: &str) -> Option<String> {
+    dom::browser_storage()?.get_item(&preference_name(what)).ok().flatten()
+}
+
+/// Remembers it; a browser that forbids it forgets.
+pub(crate) fn prefer(what: &str, choice: &str) {
+    if let Some(storage) = dom::browser_storage() {
+        let _ = storage.set_item(&preference_name(what), choice);
+    }
+}
+
+fn preference_name(what: &str) -> String {
+    format!("nearhand.prefer.{what}")
 }
 
 fn fresh() -> Result<Seed, Missing> {

@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Send(Vec<InputEvent>),
     /// The technician wants to leave the picture.
     Leave,
+    /// The monitor with this number is to be shown; 0: all of them.
+    Monitor(u8),
     /// The field lost the focus: nothing is pressed any more.
     Blurred,
 }
@@ -124,6 +126,9 @@ fn stroke(event: &KeyboardEvent, typing: &RefCell<Typing>, sink: &Sink<Event>) {
     }
     if outcome.leave {
         sink(Event::Leave);
+    }
+    if let Some(number) = outcome.digit {
+        sink(Event::Monitor(number));
     }
 }
 

@@ -13,8 +13,11 @@ pub mod conversation;
 pub mod fragment;
 pub mod geometry;
 pub mod pointing;
+pub mod silence;
 pub mod state;
 pub mod typing;
+pub mod verdict;
+pub mod watching;
 pub mod words;
 
 mod dom;
@@ -31,6 +34,8 @@ mod kept;
 mod chat;
 mod files;
 mod keyboard;
+mod monitors;
+mod panel;
 mod pointer;
 mod toolbar;
 

@@ -1,6 +1,7 @@
 //! The connection's own figures, once a second: for the technician's eyes and for the host's encoder.
 
 use js_sys::{Array, Map, Promise};
+use nearhand_protocol::channel::Channel;
 use nearhand_protocol::control::Arrival;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
@@ -24,6 +25,14 @@ pub(crate) struct Sample {
     pub(crate) dropped: f64,
     /// Packets lost.
     pub(crate) lost: f64,
+    /// Packets of the picture that came.
+    pub(crate) packets: f64,
+    /// Sum of the times for which the decoder was busy, in seconds.
+    pub(crate) decode_s: f64,
+    /// Bytes of exact tiles and moves, on their data channel.
+    pub(crate) tile_bytes: f64,
+    /// Bytes of video that came over a data channel instead of the track.
+    pub(crate) frame_bytes: f64,
     /// Sum of the times in the jitter buffer, in seconds.
     pub(crate) jitter_s: f64,
     /// Frames in that sum.
@@ -57,10 +66,18 @@ impl Sample {
 /// What changed between two samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Figures {
-    /// Frames in each second.
-    pub(crate) frames: f64,
-    /// Kilobits in each second.
+    /// Kilobits in each second, of whatever kind.
     pub(crate) kbit: f64,
+    /// Kilobits of video in each second.
+    pub(crate) video_kbit: f64,
+    /// Kilobits of exact tiles and moves in each second.
+    pub(crate) tiles_kbit: f64,
+    /// The video comes over a data channel.
+    pub(crate) by_channel: bool,
+    /// For how long the decoder was busy with each frame, in milliseconds; `None` where there was none.
+    pub(crate) decode_ms: Option<f64>,
+    /// Packets of the video lost, in thousandths; `None` where none came.
+    pub(crate) loss_permille: Option<u16>,
     /// Round trip, in milliseconds.
     pub(crate) round_trip_ms: Option<f64>,
     /// Direct or relayed.
@@ -83,18 +100,24 @@ pub(crate) fn compare(before: &Sample, after: &Sample) -> Option<Figures> {
     let jitter_frames = since(after.jitter_frames, before.jitter_frames);
     let jitter_s = since(after.jitter_s, before.jitter_s);
     let decoded = since(after.decoded, before.decoded);
+    let kbit = |now: f64, then: f64| since(now, then) * 8.0 / 1000.0 / seconds;
+    let (packets, lost) = (since(after.packets, before.packets), since(after.lost, before.lost));
     Some(Figures {
-        frames: decoded / seconds,
-        kbit: since(after.bytes, before.bytes) * 8.0 / 1000.0 / seconds,
+        kbit: kbit(after.received, before.received),
+        video_kbit: kbit(after.bytes, before.bytes) + kbit(after.frame_bytes, before.frame_bytes),
+        tiles_kbit: kbit(after.tile_bytes, before.tile_bytes),
+        by_channel: after.frame_bytes > 0.0,
+        decode_ms: (decoded > 0.0).then(|| since(after.decode_s, before.decode_s) * 1000.0 / decoded),
+        // Float to integer saturates: what is out of bounds is at its bound.
+        loss_permille: (packets > 0.0).then(|| (lost * 1000.0 / (packets + lost)) as u16),
         round_trip_ms: after.round_trip_ms,
         path: after.path_since(before),
         codec: after.codec.clone(),
         dropped: after.dropped,
         arrival: Arrival {
-            // Float to integer saturates: what is out of bounds is at its bound.
             frames_decoded: decoded as u16,
             frames_dropped: since(after.dropped, before.dropped) as u16,
-            packets_lost: since(after.lost, before.lost) as u16,
+            packets_lost: lost as u16,
             jitter_buffer_ms: if jitter_frames > 0.0 {
                 (jitter_s * 1000.0 / jitter_frames) as u16
             } else {
@@ -148,6 +171,8 @@ fn sample(report: &Map) -> Sample {
                 sample.decoded = number("framesDecoded");
                 sample.dropped = number("framesDropped");
                 sample.lost = number("packetsLost");
+                sample.packets = number("packetsReceived");
+                sample.decode_s = number("totalDecodeTime");
                 sample.jitter_s = number("jitterBufferDelay");
                 sample.jitter_frames = number("jitterBufferEmittedCount");
                 sample.keyframes_asked = number("pliCount");
@@ -155,6 +180,14 @@ fn sample(report: &Map) -> Sample {
                 sample.codec = codec
                     .and_then(|codec| dom::string(&codec, "mimeType"))
                     .map(|kind| kind.trim_start_matches("video/").to_owned());
+            }
+            Some("data-channel") => {
+                let label = dom::string(&entry, "label");
+                match label.as_deref().and_then(Channel::from_label) {
+                    Some(Channel::Picture) => sample.tile_bytes += number("bytesReceived"),
+                    Some(Channel::Frames) => sample.frame_bytes += number("bytesReceived"),
+                    _ => {}
+                }
             }
             Some("transport") => {
                 sample.received += number("bytesReceived");
@@ -193,7 +226,10 @@ mod tests {
     fn figures_are_what_changed_in_a_second() {
         let before = Sample {
             at_ms: 1000.0,
+            received: 5000.0,
             bytes: 1000.0,
+            packets: 10.0,
+            decode_s: 0.1,
             decoded: 10.0,
             jitter_s: 1.0,
             jitter_frames: 10.0,
@@ -202,7 +238,11 @@ mod tests {
         };
         let after = Sample {
             at_ms: 3000.0,
+            received: 505_000.0,
             bytes: 251_000.0,
+            tile_bytes: 25_000.0,
+            packets: 200.0,
+            decode_s: 0.4,
             decoded: 70.0,
             dropped: 2.0,
             jitter_s: 1.6,
@@ -211,10 +251,30 @@ mod tests {
             ..Sample::default()
         };
         let figures = compare(&before, &after).unwrap();
-        assert!((figures.frames - 30.0).abs() < 0.01 && (figures.kbit - 1000.0).abs() < 0.01);
+        for (value, expected) in [
+            (figures.kbit, 2000.0),
+            (figures.video_kbit, 1000.0),
+            (figures.tiles_kbit, 100.0),
+            (figures.decode_ms.unwrap(), 5.0),
+        ] {
+            assert!((value - expected).abs() < 0.01, "{value} should be {expected}");
+        }
+        assert_eq!((figures.loss_permille, figures.by_channel), (Some(0), false));
         let arrival =
             Arrival { frames_decoded: 60, frames_dropped: 2, packets_lost: 0, jitter_buffer_ms: 10 };
         assert_eq!(figures.arrival, arrival, "lost packets that came late after all count as none");
+    }
+
+    #[test]
+    fn losses_are_a_part_of_what_was_sent_and_video_may_come_by_a_channel() {
+        let before = Sample { at_ms: 0.0, ..Sample::default() };
+        let after =
+            Sample { at_ms: 1000.0, lost: 5.0, packets: 95.0, frame_bytes: 1000.0, ..Sample::default() };
+        let figures = compare(&before, &after).unwrap();
+        assert_eq!((figures.loss_permille, figures.decode_ms), (Some(50), None));
+        assert!(figures.by_channel && (figures.video_kbit - 8.0).abs() < 0.01);
+        let nothing = compare(&before, &Sample { at_ms: 1000.0, ..Sample::default() }).unwrap();
+        assert_eq!(nothing.loss_permille, None);
     }
 
     #[test]

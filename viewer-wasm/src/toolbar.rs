@@ -12,8 +12,7 @@ use crate::geometry::Scale;
 use crate::listen::{self, Listener, Sink, Timer};
 use crate::signal::Memory;
 use crate::state::{Phase, State, may_live_on};
-use crate::stats::Figures;
-use crate::words::{self, Lack, Path};
+use crate::words::{self, Lack, Path, picture};
 
 /// Most toasts at once; the oldest goes.
 const MOST_TOASTS: u32 = 3;
@@ -97,6 +96,10 @@ pub(crate) struct Toolbar {
     desk: HtmlElement,
     reload: HtmlElement,
     toasts: Element,
+    frozen: HtmlElement,
+    frozen_words: Element,
+    frozen_input: Element,
+    frozen_said: Element,
     timers: Vec<Timer>,
     lack: Option<Lack>,
     sink: Sink<Command>,
@@ -145,6 +148,10 @@ impl Toolbar {
             desk: dom::by_id("to-desk")?,
             reload: dom::by_id("reload")?,
             toasts: dom::by_id("toasts")?,
+            frozen: dom::by_id("frozen")?,
+            frozen_words: dom::by_id("frozen-words")?,
+            frozen_input: dom::by_id("frozen-input")?,
+            frozen_said: dom::by_id("frozen-said")?,
             timers: Vec::new(),
             lack: None,
             sink,
@@ -177,9 +184,9 @@ impl Toolbar {
         dom::show(&self.verified, proven);
 
         dom::set_text(&self.status, words::status(phase));
-        let picture = matches!(phase, Phase::Viewing | Phase::Controlling);
+        let shown = matches!(phase, Phase::Viewing | Phase::Controlling);
         let (heading, explanation) = match self.lack {
-            Some(lack) if picture => (words::NO_PICTURE, words::lack(lack)),
+            Some(lack) if shown => (words::NO_PICTURE, words::lack(lack)),
             _ => (words::heading(phase), words::explanation(phase)),
         };
         dom::set_text(&self.heading, heading);
@@ -195,9 +202,9 @@ impl Toolbar {
         let last = stands && matches!(phase, Phase::Reconnecting | Phase::Interrupted);
         dom::set_attribute(&self.body, "data-last", if last { "yes" } else { "no" });
         if let Ok(server) = dom::by_id::<Element>("server-words") {
-            dom::set_text(&server, words::server_lost(picture));
+            dom::set_text(&server, words::server_lost(shown));
         }
-        dom::show(&self.veil, !picture || self.lack.is_some());
+        dom::show(&self.veil, !shown || self.lack.is_some());
         dom::show(&self.code_card, phase == Phase::Waiting);
         dom::show(&self.unlock, state.lacks_secret() && matches!(phase, Phase::Waiting | Phase::Locked));
         let left = match (phase, state.pairing()) {
@@ -218,17 +225,17 @@ impl Toolbar {
 
         let controls = held.has(Right::Control);
         let asking = asked.has(Right::Control) && !controls;
-        self.control.set_disabled(!picture || asking);
+        self.control.set_disabled(!shown || asking);
         dom::set_attribute(&self.control, "aria-pressed", if controls { "true" } else { "false" });
         dom::set_text(&self.control_words, words::control_button(controls, asking));
         self.keys.set_disabled(phase != Phase::Controlling);
-        self.scale.set_disabled(!picture);
-        self.fullscreen.set_disabled(!picture);
+        self.scale.set_disabled(!shown);
+        self.fullscreen.set_disabled(!shown);
         self.end.set_disabled(over);
 
         show_by_id("notice-headless", state.is_headless() && !over);
-        show_by_id("notice-server", state.is_server_lost() && (picture || last));
-        show_by_id("notice-screen", state.is_screen_unavailable() && picture);
+        show_by_id("notice-server", state.is_server_lost() && (shown || last));
+        show_by_id("notice-screen", state.is_screen_unavailable() && shown);
     }
 
     /// Shows the code. The secret is put together with the rest here, in the page, and nowhere else.
@@ -264,33 +271,29 @@ impl Toolbar {
         secret
     }
 
-    /// The figures of the last second.
-    pub(crate) fn show_figures(figures: &Figures) {
-        let none = || "–".to_owned();
-        let trip = figures.round_trip_ms.map_or_else(none, |trip_ms| format!("{trip_ms:.0} ms"));
-        let path = figures.path.map_or_else(none, |path| {
-            let (name, meaning) = words::path(path);
-            format!("{name}, {meaning}")
-        });
-        for (id, text) in [
-            ("quality-frames", format!("{:.0} per second", figures.frames)),
-            ("quality-rate", format!("{:.0} kbit/s", figures.kbit)),
-            ("quality-trip", trip),
-            ("quality-path", path),
-            ("quality-codec", figures.codec.clone().unwrap_or_else(none)),
-            ("quality-dropped", format!("{:.0}", figures.dropped)),
-        ] {
-            if let Ok(cell) = dom::by_id::<Element>(id) {
-                dom::set_text(&cell, &text);
-            }
-        }
-    }
-
     /// How the bytes travel; `None`: not known, or not at all.
     pub(crate) fn show_path(&self, path: Option<Path>) {
         dom::set_attribute(&self.body, "data-path", path.map_or("", Path::as_str));
         dom::show(&self.path, path.is_some());
         dom::set_text(&self.path, path.map_or("", |path| words::path(path).0));
+    }
+
+    /// The picture stands still because the line is silent, for so long; `None`: it does not.
+    pub(crate) fn show_silence(&self, silent_ms: Option<u64>, state: &State) {
+        dom::set_attribute(&self.body, "data-frozen", if silent_ms.is_some() { "yes" } else { "no" });
+        let machine = state.host().map(|host| host.machine.as_str()).filter(|name| !name.is_empty());
+        let (seen, said, input) = match silent_ms {
+            Some(ms) => {
+                let (seen, input) = picture::silent(ms, machine, state.may_control());
+                (seen, picture::silent(0, machine, false).0, input)
+            }
+            None => (String::new(), String::new(), ""),
+        };
+        dom::show(&self.frozen, silent_ms.is_some());
+        dom::set_text(&self.frozen_words, &seen);
+        dom::set_text(&self.frozen_input, input);
+        // The seconds would be read out one by one.
+        dom::set_text(&self.frozen_said, &said);
     }
 
     /// How the picture is laid into the stage.
@@ -360,7 +363,7 @@ impl Toolbar {
         if let Ok(dialog) = dom::by_id::<HtmlDialogElement>("end-dialog") {
             dialog.close();
         }
-        for id in ["keys-menu", "quality"] {
+        for id in ["keys-menu", "monitors", "quality"] {
             if let Ok(menu) = dom::by_id::<HtmlElement>(id) {
                 dom::call(&menu, "hidePopover", &js_sys::Array::new());
             }

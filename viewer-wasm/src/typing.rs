@@ -44,6 +44,8 @@ pub struct Outcome {
     pub prevent: bool,
     /// The technician wants to leave the picture: Ctrl, Alt and Shift were pressed together and nothing else.
     pub leave: bool,
+    /// A digit was pressed while Ctrl, Alt and Shift were held: meant for the monitors, not for the customer's computer.
+    pub digit: Option<u8>,
 }
 
 /// The keys that the other end believes to be down.
@@ -53,6 +55,8 @@ pub struct Typing {
     alt_graph: bool,
     /// Ctrl, Alt and Shift are all down, and no other key came in between.
     leaving: bool,
+    /// A digit was pressed while they were down, and none of them was let go since: what repeats itself is the same.
+    choosing: bool,
 }
 
 impl Typing {
@@ -82,20 +86,29 @@ impl Typing {
             // The Control before it was Windows' own.
             let fake =
                 self.down.remove(&KeyCode::ControlLeft).then(|| key(KeyCode::ControlLeft, None, false));
-            return Outcome { send: fake.into_iter().collect(), prevent: true, leave: false };
+            return Outcome { send: fake.into_iter().collect(), prevent: true, ..Outcome::default() };
         }
         let character = character(stroke.key);
         let Some(code) = KeyCode::from_browser(stroke.code) else {
             // A key without a place (a virtual keyboard, a macro pad) that nevertheless typed something.
             let send = character.map(|character| InputEvent::Text(character.into()));
-            return Outcome { prevent: send.is_some(), send: send.into_iter().collect(), leave: false };
+            return Outcome {
+                prevent: send.is_some(),
+                send: send.into_iter().collect(),
+                ..Outcome::default()
+            };
         };
         if self.alt_graph && code == KeyCode::ControlLeft {
             return Outcome { prevent: true, ..Outcome::default() };
         }
+        if let Some(digit) = digit(stroke.code).filter(|_| self.leaving || self.choosing) {
+            let send = self.release_all().into_iter().collect();
+            self.choosing = true;
+            return Outcome { send, prevent: true, digit: Some(digit), ..Outcome::default() };
+        }
         self.down.insert(code);
         self.leaving = if code.is_modifier() { self.leaving || self.holds_all_three() } else { false };
-        Outcome { send: vec![key(code, character, true)], prevent: true, leave: false }
+        Outcome { send: vec![key(code, character, true)], prevent: true, ..Outcome::default() }
     }
 
     fn release(&mut self, stroke: Stroke<'_>) -> Outcome {
@@ -104,12 +117,14 @@ impl Typing {
             return Outcome { prevent: true, ..Outcome::default() };
         }
         let Some(code) = KeyCode::from_browser(stroke.code) else { return Outcome::default() };
+        self.choosing &= !code.is_modifier();
         if !self.down.remove(&code) {
             return Outcome::default();
         }
         if self.leaving && code.is_modifier() {
             self.down.insert(code);
-            return Outcome { send: self.release_all().into_iter().collect(), prevent: true, leave: true };
+            let send = self.release_all().into_iter().collect();
+            return Outcome { send, prevent: true, leave: true, digit: None };
         }
         let mut send = vec![key(code, character(stroke.key), false)];
         if matches!(code, KeyCode::MetaLeft | KeyCode::MetaRight) {
@@ -119,7 +134,7 @@ impl Typing {
                 send.push(key(code, None, false));
             }
         }
-        Outcome { send, prevent: true, leave: false }
+        Outcome { send, prevent: true, ..Outcome::default() }
     }
 
     fn holds_all_three(&self) -> bool {
@@ -129,6 +144,11 @@ impl Typing {
             && one_of(KeyCode::ShiftLeft, KeyCode::ShiftRight)
             && self.down.iter().all(|code| code.is_modifier())
     }
+}
+
+/// The digit on this key of the row above the letters.
+pub fn digit(code: &str) -> Option<u8> {
+    code.strip_prefix("Digit")?.parse().ok().filter(|digit| *digit < 10)
 }
 
 /// Text of an input method, cut into messages that the wire takes, never inside a character.
@@ -199,6 +219,26 @@ mod tests {
             ]
         );
         assert!(!left);
+    }
+
+    #[test]
+    fn a_digit_with_all_three_modifiers_is_for_the_monitors() {
+        let mut typing = Typing::new();
+        for (code, name) in [("ControlLeft", "Control"), ("AltLeft", "Alt"), ("ShiftLeft", "Shift")] {
+            typing.stroke(Stroke::down(code, name, false));
+        }
+        let chosen = typing.stroke(Stroke::down("Digit2", "@", false));
+        assert_eq!((chosen.digit, chosen.leave, chosen.prevent), (Some(2), false, true));
+        assert_eq!(chosen.send, [InputEvent::ReleaseAll], "the customer's computer lets go of all three");
+        let again = typing.stroke(Stroke::down("Digit2", "@", false));
+        assert_eq!((again.digit, again.send), (Some(2), Vec::new()), "it repeats itself, and types nothing");
+        for (code, name) in
+            [("Digit2", "@"), ("ShiftLeft", "Shift"), ("AltLeft", "Alt"), ("ControlLeft", "Control")]
+        {
+            assert_eq!(typing.stroke(Stroke::up(code, name)), Outcome::default());
+        }
+        let typed = typing.stroke(Stroke::down("Digit2", "2", false));
+        assert_eq!((typed.digit, typed.send.len()), (None, 1), "a digit is a digit again");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Every sentence that the viewer says, in plain English: the one place that a translation replaces.
 
+pub mod picture;
+
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::control::{InputProblem, Notice};
 use nearhand_protocol::file::FileProblem;

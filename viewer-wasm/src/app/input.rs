@@ -5,7 +5,7 @@ use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::wire;
 
 use super::App;
-use crate::{keyboard, pointer};
+use crate::{keyboard, monitors, pointer};
 
 /// A pointer move waits while more bytes than this are on their way: only the newest place counts.
 const POINTER_BUSY: usize = 256;
@@ -36,6 +36,10 @@ impl App {
                 }
             }
             keyboard::Event::Blurred => self.release(),
+            keyboard::Event::Monitor(number) => {
+                self.release();
+                self.monitors_used(monitors::Event::Number(number));
+            }
             keyboard::Event::Leave => {
                 self.release();
                 self.toolbar.focus();

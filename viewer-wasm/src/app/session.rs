@@ -63,6 +63,8 @@ impl App {
         self.sample = Sample::default();
         self.received = 0.0;
         self.sampling = None;
+        self.watching.begin();
+        self.panel.begin();
         self.sequence = 0;
         self.sent = None;
         self.toolbar.show_path(None);
@@ -199,6 +201,9 @@ impl App {
         match channel {
             Channel::Control => {
                 let message: ToViewer = wire::decode(bytes)?;
+                if self.state.is_proven() {
+                    self.panel.hear(&message);
+                }
                 self.advance(Event::Heard(message));
                 self.show_size();
             }

@@ -266,6 +266,13 @@ impl State {
         })
     }
 
+    /// For how long nothing has come over the peer connection although pings should have brought something, in
+    /// milliseconds.
+    pub fn silent_ms(&self) -> Option<u64> {
+        let peer = self.peer.filter(|peer| peer.control_open && peer.proven)?;
+        (peer.pulse.unanswered >= 2).then(|| self.now_ms - peer.pulse.heard_ms)
+    }
+
     /// Whether the last picture of an earlier peer connection still stands, because this one is to go on with it.
     pub fn keeps_last(&self) -> bool {
         self.kept_until_ms.is_some_and(|until_ms| self.now_ms < until_ms)
