@@ -1,6 +1,5 @@
 //! `nearhand-e2e`: the runner of stories and measurements.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -25,14 +24,7 @@ enum Command {
         only: Option<String>,
     },
     /// Measures, and prints the table of figures and goals. It fails nothing.
-    Bench {
-        /// Writes the figures to this file as well.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Only rows whose name contains this.
-        #[arg(long, value_name = "TEXT")]
-        only: Option<String>,
-    },
+    Bench(bench::Options),
     /// Names the groups, the stories and the rows of the measurements.
     List,
 }
@@ -43,7 +35,7 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match Arguments::parse().command {
         Command::Story { group, only } => runner::play(&group, only.as_deref()).await,
-        Command::Bench { json, only } => bench::run(json.as_deref(), only.as_deref()).await,
+        Command::Bench(options) => bench::run(&options).await,
         Command::List => {
             runner::list();
             Ok(true)

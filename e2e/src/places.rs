@@ -20,6 +20,8 @@ pub(crate) struct Places {
     pub(crate) static_viewer: Option<PathBuf>,
     /// Screenshots.
     pub(crate) shots: PathBuf,
+    /// Drawings of what was measured.
+    pub(crate) plots: PathBuf,
     /// Where a story writes what it found; it is only compared otherwise.
     pub(crate) readme: PathBuf,
     /// Whether what is compared is to be written anew.
@@ -52,6 +54,7 @@ impl Places {
             encoder_bench: encoder_bench.is_file().then_some(encoder_bench),
             static_viewer: var_os("NEARHAND_STATIC_VIEWER").map(std::path::absolute).transpose()?,
             shots: std::path::absolute(&shots)?,
+            plots: std::path::absolute(target.join("plots"))?,
             readme: std::path::absolute("README.md")?,
             bless: var_os("NEARHAND_BLESS").is_some_and(|value| value == "1"),
         })

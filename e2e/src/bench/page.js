@@ -43,6 +43,8 @@ const codeIn = (at) => {
 const CLOCK = { x: 0, y: 14, width: CELL * 32, height: 2 };
 
 let collected = null;
+let bytes = [];
+let counting = 0;
 let seen = new Set();
 async function note(presented) {
   const code = codeIn(await brightness(CLOCK));
@@ -86,15 +88,20 @@ const take = () => {
 
 window.nearhandBench = {
   received,
-  /** Begins to collect the age of each new time code when it is first presented. */
-  begin() {
+  /** Begins to collect the age of each new time code when it is first presented; with bytes four times a second, if asked. */
+  begin(withBytes) {
     collected = { ages: [], times: [], unreadable: 0, begun: performance.now() };
     seen = new Set();
     onFrame = note;
+    bytes = [];
+    if (withBytes) counting = setInterval(async () => { bytes.push([wallOffset + performance.now(), (await received()).all]); }, 250);
   },
   take,
+  /** When how many bytes had come. */
+  bytes: () => bytes,
   end() {
     onFrame = null;
+    clearInterval(counting);
     const told = take();
     collected = null;
     return told;

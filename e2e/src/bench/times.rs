@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Bench;
 use super::report::Goal::{AtLeast, AtMost};
@@ -21,24 +21,17 @@ use crate::x::xvfb::Xvfb;
 
 const CLICKS: usize = 110;
 
-/// From the time stamp of the pointer press in the tab (a trusted event, sent by the browser's own input) until the
-/// first frame in which the pixel has flipped is presented. Between two clicks the tab rests a changing while.
+/// From the pointer's press in the tab until the pixel under it has flipped: see [`Bench::click`]. Between two clicks the
+/// tab rests a changing while.
 pub(super) async fn click_to_photon(stage: &Stage, report: &mut Report) -> Result<()> {
     let bench = Bench::start(stage).await?;
     let _desktop = Window::open(&bench.xvfb.display, Pattern)?;
     let button = Window::open(&bench.xvfb.display, Button::new(area(860, 490, 200, 100)))?;
-    let tab = &bench.viewer.tab;
-    let (left, top) = bench.viewer.point(960, 540).await?;
-    bench.viewer.mouse_at("mouseMoved", left, top, false).await?;
+    bench.viewer.mouse("mouseMoved", 960, 540, false).await?;
     let mut took = Vec::new();
     for click in 0..CLICKS {
         tokio::time::sleep(Duration::from_millis(120 + (click as u64 * 37) % 150)).await;
-        let arm = "const done = arguments[2]; window.nearhandBench.press(arguments[0], arguments[1]).then(() => done(true));";
-        tab.js_async::<bool>(arm, &[json!(960), json!(540)]).await?;
-        bench.viewer.mouse_at("mousePressed", left, top, true).await?;
-        bench.viewer.mouse_at("mouseReleased", left, top, false).await?;
-        let wait = "const done = arguments[0]; window.nearhandPress.then(done);";
-        took.extend(tab.js_async::<Option<f64>>(wait, &[]).await?);
+        took.extend(bench.click(960, 540).await?);
     }
     ensure!(
         took.len() > CLICKS * 9 / 10,

@@ -60,6 +60,13 @@ impl Line {
         }
     }
 
+    /// Changes what it does to packets that come from the internet, and to those that go there.
+    pub(crate) fn set_each(&self, down: Conditions, up: Conditions) {
+        let mut directions = self.directions();
+        directions[0].conditions = down;
+        directions[1].conditions = up;
+    }
+
     /// Cuts it, or mends it.
     pub(crate) fn set_up(&self, up: bool) {
         for direction in self.directions().iter_mut() {

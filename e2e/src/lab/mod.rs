@@ -136,8 +136,20 @@ impl Lab {
         code: &str,
         set: impl FnOnce(&mut Command),
     ) -> Result<Host> {
+        self.host_granting("view", stage, display, code, set)
+    }
+
+    /// As [`Self::host`], with these rights.
+    pub(crate) fn host_granting(
+        &self,
+        rights: &str,
+        stage: &Stage,
+        display: &str,
+        code: &str,
+        set: impl FnOnce(&mut Command),
+    ) -> Result<Host> {
         Host::start_in(stage, &self.customer.end, URL, |command| {
-            command.args(["--code", code, "--ui", "headless", "--grant", "view", "--display", display]);
+            command.args(["--code", code, "--ui", "headless", "--grant", rights, "--display", display]);
             command.arg("--ca-cert").arg(&self.certificates.authority);
             set(command);
         })

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::super::story;
-use crate::ends::{Ends, Path};
 use super::table::{self, Network, OTHERS};
+use crate::ends::{Ends, Path};
 use crate::lab::{Firewall, Nat, Plan, Side, proxy};
 use crate::runner::{Skipped, Story};
 use crate::stage::Stage;
