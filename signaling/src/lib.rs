@@ -5,6 +5,7 @@
 //!
 //! A module uses the ones listed above it, never those below.
 
+pub mod chair;
 pub mod key;
 pub mod metrics;
 pub mod throttle;

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::account::{PersonId, unix_seconds};
 use crate::attendant::{Attendant, COMMANDS, Command, Ledger};
+use crate::chair::Invited;
 use crate::resume::{Claim, Seating};
 use crate::room::{ConnectionId, Room, Subject, Summary, Terms};
 use crate::turn::Sessions;
@@ -79,13 +80,14 @@ impl Handle {
     }
 
     /// What a resume token of this seat vouches for.
-    pub const fn seating(&self, seat: Seat) -> Seating {
+    pub const fn seating(&self, seat: Seat, invited: Option<Invited>) -> Seating {
         Seating {
             session: self.session,
             seat,
             nameplate: self.nameplate,
             owner: self.owner,
             began: self.began,
+            invited,
         }
     }
 }
@@ -155,7 +157,7 @@ impl Registry {
         rooms.by_nameplate.insert(nameplate, session);
         let room = Room::open(self.subject(session, nameplate), self.0.house.terms, now);
         let began = unix_seconds(SystemTime::now());
-        let seating = Seating { session, seat: Seat::Viewer, nameplate, owner, began };
+        let seating = Seating { session, seat: Seat::Viewer, nameplate, owner, began, invited: None };
         let handle = self.start(&mut rooms, room, seating, false);
         drop(rooms);
         self.0.changed();

@@ -7,6 +7,7 @@ use nearhand_protocol::id::{ResumeToken, Seat, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{PersonId, unix_seconds};
+use crate::chair::Invited;
 use crate::key::{KeyError, ServerKey, Signer};
 
 /// How long after its start a server takes in sessions of its predecessor. Whoever is still there by then has come; and
@@ -26,6 +27,8 @@ pub struct Seating {
     pub owner: PersonId,
     /// When the session began, in seconds since 1970.
     pub began: u64,
+    /// Of a guest's seat: whose, and by what they came.
+    pub invited: Option<Invited>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +45,14 @@ pub enum Claim {
     Running(Seating),
     /// A seat in a room of an earlier process, which may be made again if it has not ended in this one.
     Earlier(Seating),
+}
+
+impl Claim {
+    /// The seat.
+    pub const fn seating(&self) -> &Seating {
+        let (Self::Running(seating) | Self::Earlier(seating)) = self;
+        seating
+    }
 }
 
 /// Gives and checks tokens.
@@ -101,6 +112,7 @@ mod tests {
             nameplate: Nameplate::from_number(999_999).unwrap(),
             owner: PersonId::OPERATOR,
             began: unix_seconds(now),
+            invited: None,
         }
     }
 

@@ -20,6 +20,7 @@ use tracing::{Instrument as _, debug, info, info_span};
 use crate::account::PersonId;
 use crate::app::App;
 use crate::attendant::{Command, Inbox, Outbox};
+use crate::chair::Chair;
 use crate::room::{ConnectionId, Event};
 
 mod admission;
@@ -193,14 +194,16 @@ impl<S: Side> Unidentified<S> {
         };
         let message = signal::parse::<S::In>(&text).map_err(|error| Some(error.close_reason()))?;
         let hello = S::hello(message).ok_or(Some(CloseReason::BadMessage))?;
-        let Admitted { handle, ticket } = admission::admit(&self.app, S::SEAT, self.peer, &hello)?;
+        let Admitted { handle, ticket, invited } = admission::admit(&self.app, S::SEAT, self.peer, &hello)?;
         let connection = self.app.registry.connection();
         let (outbox, inbox) = Outbox::new(connection);
         let (session, now) = (handle.session(), SystemTime::now());
-        self.app.relayed.seen(session, S::SEAT, self.peer.address);
+        let chair = Chair::of(S::SEAT, invited);
+        self.app.relayed.seen(session, chair, self.peer.address);
         let given = Given {
-            resume: self.app.resumption.issue(handle.seating(S::SEAT)),
-            ice_servers: self.app.ice_servers.of(session, S::SEAT, now),
+            resume: self.app.resumption.issue(handle.seating(S::SEAT, invited)),
+            ice_servers: self.app.ice_servers.of(session, chair, now),
+            invited: invited.map(|invited| (invited, self.app.registry.technician().clone())),
         };
         let enters = S::enters(connection, ticket, hello, given, now);
         // A room that ends at this very moment takes nobody in any more.

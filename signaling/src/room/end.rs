@@ -12,7 +12,8 @@ impl Room {
         if self.over.is_some() {
             return None;
         }
-        [self.code_until, self.host.until(), self.viewer.until(), Some(self.began + self.terms.longest)]
+        let longest = Some(self.began + self.terms.longest);
+        [self.code_until, self.host.until(), self.viewer.until(), self.guests.until(), longest]
             .into_iter()
             .flatten()
             .min()
@@ -35,6 +36,8 @@ impl Room {
         .min_by_key(|(until, _)| *until);
         if let Some((_, reason)) = reason {
             self.end(reason, effects);
+        } else {
+            self.expire_guests(now, effects);
         }
     }
 
@@ -47,7 +50,7 @@ impl Room {
         effects.push(Effect::Over(reason));
     }
 
-    /// The session is not over: both ends take it to the server's successor.
+    /// The session is not over: all ends take it to the server's successor.
     pub(super) fn shutdown(&mut self, effects: &mut Vec<Effect>) {
         self.over = Some(CloseReason::ServerShutdown);
         self.close_all(CloseReason::ServerShutdown, effects);
@@ -55,6 +58,7 @@ impl Room {
 
     fn close_all(&self, reason: CloseReason, effects: &mut Vec<Effect>) {
         let connections = [self.host.connection(), self.viewer.connection()];
-        effects.extend(connections.into_iter().flatten().map(|connection| Effect::Close(connection, reason)));
+        let all = connections.into_iter().flatten().chain(self.guests.connections());
+        effects.extend(all.map(|connection| Effect::Close(connection, reason)));
     }
 }

@@ -44,8 +44,11 @@ impl Room {
             },
         ));
         if let Place::Here(viewer) = self.viewer {
-            effects.push(Effect::ToViewer(viewer, ServerToViewer::HostArrived { host: info }));
+            effects.push(Effect::ToViewer(viewer, ServerToViewer::HostArrived { host: info.clone() }));
         }
+        let arrivals = self.guests.arrivals();
+        effects.extend(arrivals.map(|arrived| Effect::ToHost(connection, arrived)));
+        self.tell_guests(&ServerToViewer::HostArrived { host: info }, effects);
         effects.push(Effect::Changed);
     }
 
@@ -80,7 +83,7 @@ impl Room {
 }
 
 /// The newer connection has the seat: a reloaded tab must not wait until the server notices that the old one died.
-fn replace(before: Place, effects: &mut Vec<Effect>) {
+pub(super) fn replace(before: Place, effects: &mut Vec<Effect>) {
     if let Place::Here(old) = before {
         effects.push(Effect::Close(old, CloseReason::Replaced));
     }

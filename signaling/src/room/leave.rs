@@ -10,11 +10,13 @@ use super::{ConnectionId, Effect, Place, Room};
 impl Room {
     /// A connection is gone. One that was replaced or closed before means nothing any more.
     pub(super) fn left(&mut self, connection: ConnectionId, now: Instant, effects: &mut Vec<Effect>) {
-        let connection = Place::Here(connection);
+        let (left, connection) = (connection, Place::Here(connection));
         if self.host == connection {
             self.drop_out(Seat::Host, now, effects);
         } else if self.viewer == connection {
             self.drop_out(Seat::Viewer, now, effects);
+        } else if let Some(guest) = self.guests.at(left) {
+            self.guest_drops_out(guest, now, effects);
         }
     }
 
@@ -28,6 +30,7 @@ impl Room {
                 if let Some(viewer) = self.viewer.connection() {
                     effects.push(Effect::ToViewer(viewer, ServerToViewer::HostDropped { grace_s }));
                 }
+                self.tell_guests(&ServerToViewer::HostDropped { grace_s }, effects);
             }
             Seat::Viewer => {
                 if let Some(host) = self.host.connection() {

@@ -1,7 +1,7 @@
 //! The rules of one session, as a pure machine: events in, effects out, time as an argument.
 //!
-//! A room has two seats. The technician's tab and the customer's program enter, leave, come back and talk to each other
-//! through it. It opens with a code that works once and for a limited time; an end that drops out has a time of grace.
+//! A room has two seats, and some for guests. The technician's tab and the customer's program enter, leave, come back and
+//! talk to each other through it. It opens with a code that works once and for a limited time; an end that drops out has a time of grace.
 //! Nothing here waits or touches a socket: [`crate::attendant`] drives it.
 
 use std::time::{Duration, Instant};
@@ -14,14 +14,19 @@ use nearhand_protocol::signal::{
     HostInfo, HostToServer, IceServer, ServerToHost, ServerToViewer, Technician, ViewerToServer,
 };
 
+use crate::chair::Invited;
+
 mod end;
 mod enter;
+mod guests;
 mod leave;
 mod relay;
 mod state;
 #[cfg(test)]
 mod tests;
 
+use guests::Guests;
+pub use guests::MAX_GUESTS;
 pub use state::{RoomState, Summary, seconds_until};
 
 /// Names one connection for as long as the process lives, so that a late word of a replaced one is recognised.
@@ -86,6 +91,21 @@ pub enum Event {
         /// What it is told for its way around firewalls.
         ice_servers: Vec<IceServer>,
     },
+    /// The tab of an invited technician wants a seat; the caller has checked that they are signed in.
+    GuestEnters {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Which guest it is, and by what it comes.
+        invited: Invited,
+        /// Whose tab it is.
+        technician: Technician,
+        /// What it will come back with.
+        resume: ResumeToken,
+        /// As for the viewer.
+        clock: u32,
+        /// What it is told for its way around firewalls.
+        ice_servers: Vec<IceServer>,
+    },
     /// The customer's program said something.
     HostSays {
         /// On this connection.
@@ -93,7 +113,7 @@ pub enum Event {
         /// What.
         message: HostToServer,
     },
-    /// The technician's tab said something.
+    /// A technician's tab said something.
     ViewerSays {
         /// On this connection.
         connection: ConnectionId,
@@ -118,7 +138,7 @@ pub enum Event {
 pub enum Effect {
     /// Tell the customer's program.
     ToHost(ConnectionId, ServerToHost),
-    /// Tell the technician's tab.
+    /// Tell a technician's tab.
     ToViewer(ConnectionId, ServerToViewer),
     /// Say `End` to this connection and close it; nothing more will come for it.
     Close(ConnectionId, CloseReason),
@@ -172,6 +192,7 @@ pub struct Room {
     code_until: Option<Instant>,
     host: Place,
     viewer: Place,
+    guests: Guests,
     info: Option<HostInfo>,
     held: Rights,
     /// The highest epoch that was promised or seen.
@@ -189,6 +210,7 @@ impl Room {
             code_until: Some(now + terms.code_lifetime),
             host: Place::Away(None),
             viewer: Place::Away(None),
+            guests: Guests::default(),
             info: None,
             held: Rights::NONE,
             epoch: 0,
@@ -219,7 +241,9 @@ impl Room {
                 Event::HostEnters { connection, ticket: Ticket::Code, .. } => {
                     effects.push(Effect::Close(connection, CloseReason::UnknownCode));
                 }
-                Event::HostEnters { connection, .. } | Event::ViewerEnters { connection, .. } => {
+                Event::HostEnters { connection, .. }
+                | Event::ViewerEnters { connection, .. }
+                | Event::GuestEnters { connection, .. } => {
                     effects.push(Effect::Close(connection, reason));
                 }
                 _ => {}
@@ -235,6 +259,10 @@ impl Room {
                 let arrival = Arrival { connection, resume, ice_servers };
                 self.viewer_enters(arrival, clock, now, &mut effects);
             }
+            Event::GuestEnters { connection, invited, technician, resume, clock, ice_servers } => {
+                let arrival = Arrival { connection, resume, ice_servers };
+                self.guest_enters(arrival, invited, technician, clock, &mut effects);
+            }
             Event::HostSays { connection, message } => {
                 if self.host == Place::Here(connection) {
                     self.host_says(connection, message, now, &mut effects);
@@ -243,6 +271,8 @@ impl Room {
             Event::ViewerSays { connection, message } => {
                 if self.viewer == Place::Here(connection) {
                     self.viewer_says(connection, message, now, &mut effects);
+                } else if let Some(guest) = self.guests.at(connection) {
+                    self.guest_says(guest, connection, message, now, &mut effects);
                 }
             }
             Event::Left { connection } => self.left(connection, now, &mut effects),

@@ -37,8 +37,24 @@ impl Room {
             } => {
                 self.end(reason, effects);
             }
-            HostToServer::GuestNegotiate { .. } | HostToServer::GuestEnd { .. } => {}
-            HostToServer::Hello { .. } | HostToServer::Negotiate(_) | HostToServer::End { .. } => {
+            HostToServer::GuestNegotiate { guest, message } if message.allowed_from(Seat::Host) => {
+                self.to_guest(guest, message, effects);
+            }
+            HostToServer::GuestEnd {
+                guest,
+                reason:
+                    reason @ (CloseReason::CustomerEnded
+                    | CloseReason::CustomerRefused
+                    | CloseReason::NotProven
+                    | CloseReason::UnknownCode),
+            } => {
+                self.guest_leaves(guest, reason, effects);
+            }
+            HostToServer::Hello { .. }
+            | HostToServer::Negotiate(_)
+            | HostToServer::End { .. }
+            | HostToServer::GuestNegotiate { .. }
+            | HostToServer::GuestEnd { .. } => {
                 self.refuse(Seat::Host, connection, now, effects);
             }
         }

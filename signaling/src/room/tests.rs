@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use nearhand_protocol::grant::Right;
-use nearhand_protocol::id::Epoch;
+use nearhand_protocol::id::{Epoch, GuestId};
+use nearhand_protocol::invitation::InvitationId;
 use nearhand_protocol::proof::{SHARE_LEN, Share};
 use nearhand_protocol::signal::{Candidate, Entry, Negotiate, Sdp};
 use nearhand_protocol::version::{Capabilities, Version};
@@ -71,6 +72,14 @@ impl Stage {
         })
     }
 
+    fn guest(&mut self, connection: u64, guest: u32) -> Vec<Effect> {
+        self.does(guest_enters(ConnectionId(connection), guest))
+    }
+
+    fn guest_says(&mut self, connection: u64, message: ViewerToServer) -> Vec<Effect> {
+        self.does(Event::ViewerSays { connection: ConnectionId(connection), message })
+    }
+
     fn host_says(&mut self, message: HostToServer) -> Vec<Effect> {
         self.does(Event::HostSays { connection: ConnectionId(2), message })
     }
@@ -85,6 +94,25 @@ impl Stage {
 
     fn state(&self) -> RoomState {
         self.room.summary().state
+    }
+}
+
+fn guest_enters(connection: ConnectionId, guest: u32) -> Event {
+    Event::GuestEnters {
+        connection,
+        invited: Invited { guest: GuestId(guest), invitation: InvitationId(70 + guest) },
+        technician: Technician { name: "Bo".into(), organisation: "Example".into() },
+        resume: ResumeToken::new("g".into()),
+        clock: CLOCK,
+        ice_servers: Vec::new(),
+    }
+}
+
+fn guest_arrived(guest: u32) -> ServerToHost {
+    ServerToHost::GuestArrived {
+        guest: GuestId(guest),
+        invitation: InvitationId(70 + guest),
+        technician: Technician { name: "Bo".into(), organisation: "Example".into() },
     }
 }
 
@@ -390,8 +418,102 @@ fn after_a_restart_both_ends_come_back_but_no_code_works() {
     assert_eq!(stage.at(60).does(Event::Tick)[1], Effect::Over(CloseReason::HostLost));
 }
 
+#[test]
+fn guests_talk_with_the_host_and_nobody_else_hears_it() {
+    let mut stage = Stage::paired();
+    let came = stage.guest(3, 1);
+    assert_eq!(welcome_epoch(&came), CLOCK);
+    assert_eq!(came[1..], [to_host(guest_arrived(1))]);
+    stage.guest(4, 2);
+    let of = |guest, message| ServerToHost::GuestNegotiate { guest: GuestId(guest), message };
+    assert_eq!(stage.guest_says(3, ViewerToServer::Negotiate(offer())), [to_host(of(1, offer()))]);
+    assert_eq!(stage.guest_says(4, ViewerToServer::Negotiate(candidate())), [to_host(of(2, candidate()))]);
+    let to = |guest, message| HostToServer::GuestNegotiate { guest: GuestId(guest), message };
+    assert_eq!(
+        stage.host_says(to(2, answer())),
+        [Effect::ToViewer(ConnectionId(4), ServerToViewer::Negotiate(answer()))]
+    );
+    assert_eq!(stage.host_says(to(9, answer())), [], "who was never here");
+    // What only the other side may say, and what is the two ends' own.
+    let dropped = |guest| ServerToHost::GuestDropped { guest: GuestId(guest), grace_s: 60 };
+    for wrong in [
+        ViewerToServer::Negotiate(answer()),
+        ViewerToServer::Share { share: Share::from_bytes([7; SHARE_LEN]) },
+        ViewerToServer::End { reason: CloseReason::CustomerEnded },
+    ] {
+        stage.guest(3, 1);
+        let refused = [closed(3, CloseReason::BadMessage), to_host(dropped(1))];
+        assert_eq!(stage.guest_says(3, wrong), refused);
+    }
+    let reason = CloseReason::TooLong;
+    for wrong in [to(2, offer()), HostToServer::GuestEnd { guest: GuestId(2), reason }] {
+        let mut stage = Stage::paired();
+        stage.guest(4, 2);
+        let refused = stage.host_says(wrong);
+        assert_eq!(refused[0], closed(2, CloseReason::BadMessage));
+        let away = ServerToViewer::HostDropped { grace_s: 60 };
+        assert_eq!(refused[2], Effect::ToViewer(ConnectionId(4), away));
+    }
+}
+
+#[test]
+fn a_guests_end_is_its_own_and_the_sessions_end_is_everybodys() {
+    let mut stage = Stage::paired();
+    stage.guest(3, 1);
+    stage.guest(4, 2);
+    let reason = CloseReason::TechnicianEnded;
+    let left = |guest, reason| to_host(ServerToHost::GuestLeft { guest: GuestId(guest), reason });
+    assert_eq!(stage.guest_says(3, ViewerToServer::End { reason }), [closed(3, reason), left(1, reason)]);
+    assert_eq!(stage.guest_says(3, ViewerToServer::End { reason }), [], "it has no seat any more");
+    let reason = CloseReason::UnknownCode;
+    assert_eq!(stage.host_says(HostToServer::GuestEnd { guest: GuestId(2), reason }), [closed(4, reason)]);
+    stage.guest(5, 3);
+    let reason = CloseReason::CustomerEnded;
+    assert_eq!(
+        stage.host_says(HostToServer::End { reason }),
+        [closed(2, reason), closed(1, reason), closed(5, reason), Effect::Over(reason)]
+    );
+    assert_eq!(stage.guest(6, 4), [closed(6, reason)]);
+}
+
+#[test]
+fn a_guest_who_drops_out_has_a_minute_and_ends_nothing() {
+    let mut stage = Stage::paired();
+    stage.guest(3, 1);
+    let dropped = to_host(ServerToHost::GuestDropped { guest: GuestId(1), grace_s: 60 });
+    assert_eq!(stage.at(100).left(3), [dropped]);
+    assert_eq!(stage.room.deadline(), Some(stage.start + Duration::from_secs(160)));
+    assert_eq!(stage.at(150).guest(4, 1)[1..], [to_host(guest_arrived(1))], "the same one again");
+    assert_eq!(stage.at(1000).does(Event::Tick), []);
+    assert_eq!(stage.guest(5, 1)[0], closed(4, CloseReason::Replaced));
+    // Those who are there are told of a host that comes back, and it of them; of those who are away it is not.
+    stage.left(5);
+    stage.guest(6, 2);
+    let back = stage.host(2, Ticket::Resume);
+    let here = Effect::ToViewer(ConnectionId(6), ServerToViewer::HostArrived { host: info() });
+    assert!(back.contains(&to_host(guest_arrived(2))) && back.contains(&here));
+    assert!(!back.contains(&to_host(guest_arrived(1))));
+    let reason = CloseReason::ViewerLost;
+    let left = to_host(ServerToHost::GuestLeft { guest: GuestId(1), reason });
+    assert_eq!(stage.at(1060).does(Event::Tick), [left]);
+    assert_eq!(stage.host_says(HostToServer::Negotiate(answer())).len(), 1, "the session goes on");
+}
+
+#[test]
+fn there_are_few_guests_and_none_before_the_host() {
+    let mut stage = Stage::open();
+    stage.viewer(1);
+    assert_eq!(stage.guest(3, 1), [closed(3, CloseReason::UnknownCode)]);
+    let mut stage = Stage::paired();
+    for guest in 0..MAX_GUESTS as u32 {
+        assert_eq!(stage.guest(10 + u64::from(guest), guest).len(), 2);
+    }
+    assert_eq!(stage.guest(99, 99), [closed(99, CloseReason::TooManyAttempts)]);
+    assert_eq!(stage.guest(50, 0)[0], closed(10, CloseReason::Replaced), "who is in comes back");
+}
+
 fn any_event() -> impl Strategy<Value = (u8, u64, u8)> {
-    (0..16_u8, 0..5_u64, 0..90_u8)
+    (0..21_u8, 0..5_u64, 0..90_u8)
 }
 
 proptest! {
@@ -401,12 +523,12 @@ proptest! {
     fn any_order_is_survived(recovered: bool, steps in prop::collection::vec(any_event(), 0..150)) {
         let mut stage = if recovered { Stage::recovered() } else { Stage::open() };
         let (mut codes, mut over) = (0, false);
-        let (mut hosts, mut viewers, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut hosts, mut viewers, mut guests, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut fresh = 100;
         for (kind, connection, seconds) in steps {
             stage.now += Duration::from_secs(seconds.into());
             // Old numbers stand for late words of connections that may be gone.
-            let connection = ConnectionId(if kind < 4 { fresh += 1; fresh } else { fresh.saturating_sub(connection) });
+            let connection = ConnectionId(if kind < 4 || kind == 16 { fresh += 1; fresh } else { fresh.saturating_sub(connection) });
             let (resume, clock) = (ResumeToken::new("t".into()), CLOCK);
             let host = |message| Event::HostSays { connection, message };
             let viewer = |message| Event::ViewerSays { connection, message };
@@ -428,6 +550,16 @@ proptest! {
                 9 => viewer(ViewerToServer::Negotiate(answer())),
                 10 => viewer(ViewerToServer::Negotiate(candidate())),
                 11..=13 => Event::Left { connection },
+                16 => {
+                    guests.push(connection);
+                    guest_enters(connection, seconds.into())
+                }
+                17 => host(HostToServer::GuestNegotiate { guest: GuestId(seconds.into()), message: answer() }),
+                18 => host(HostToServer::GuestEnd {
+                    guest: GuestId(seconds.into()),
+                    reason: CloseReason::NotProven,
+                }),
+                19 => viewer(ViewerToServer::Share { share: Share::from_bytes([7; SHARE_LEN]) }),
                 14 if seconds == 0 => host(HostToServer::End { reason: CloseReason::CustomerEnded }),
                 _ => Event::Tick,
             };
@@ -440,12 +572,17 @@ proptest! {
                         if matches!(message, ServerToHost::Welcome { .. }) && ticket {
                             codes += 1;
                         }
-                        if let ServerToHost::Negotiate(relayed) = message {
+                        if let ServerToHost::Negotiate(relayed) | ServerToHost::GuestNegotiate { message: relayed, .. } = message {
                             prop_assert!(relayed.allowed_from(Seat::Viewer));
+                        } else if matches!(message, ServerToHost::Share { .. }) {
+                            prop_assert!(viewers.contains(&connection), "a guest has no share");
                         }
                     }
                     Effect::ToViewer(to, message) => {
-                        prop_assert!(viewers.contains(&to) && !closed.contains(&to) && !over);
+                        let guest = guests.contains(&to);
+                        prop_assert!((guest || viewers.contains(&to)) && !closed.contains(&to) && !over);
+                        let shared = matches!(message, ServerToViewer::Share { .. });
+                        prop_assert!(!(guest && shared));
                         if let ServerToViewer::Negotiate(relayed) = message {
                             prop_assert!(relayed.allowed_from(Seat::Host));
                         }
@@ -462,6 +599,7 @@ proptest! {
                 }
             }
             prop_assert!(codes <= i32::from(!recovered));
+            prop_assert!(stage.room.guests.connections().count() <= MAX_GUESTS);
             prop_assert_eq!(stage.room.deadline().is_none(), over);
         }
     }

@@ -3,10 +3,11 @@
 
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::id::SessionId;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
+use crate::chair::Chair;
 use crate::key::ServerKey;
 
 /// What coturn calls `static-auth-secret`.
@@ -46,11 +47,11 @@ pub struct Claim {
     /// The session that it is for.
     pub session: SessionId,
     /// Which end.
-    pub seat: Seat,
+    pub chair: Chair,
 }
 
 impl Claim {
-    /// Longest name that is read, in bytes: ten digits, a UUID, a seat.
+    /// Longest name that is read, in bytes: ten digits, a UUID, a chair.
     const MAX_LEN: usize = 80;
 
     /// The claim that a name makes, if it is one of ours.
@@ -61,12 +62,8 @@ impl Claim {
         let mut parts = username.splitn(3, ':');
         let until = parts.next()?.parse().ok()?;
         let session = parts.next()?.parse().ok()?;
-        let seat = match parts.next()? {
-            "host" => Seat::Host,
-            "viewer" => Seat::Viewer,
-            _ => return None,
-        };
-        let claim = Self { until, session, seat };
+        let chair = parts.next()?.parse().ok()?;
+        let claim = Self { until, session, chair };
         // One way to write each: no `+1`, no upper case, no braces.
         (claim.to_string() == username).then_some(claim)
     }
@@ -74,11 +71,7 @@ impl Claim {
 
 impl std::fmt::Display for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seat = match self.seat {
-            Seat::Host => "host",
-            Seat::Viewer => "viewer",
-        };
-        write!(f, "{}:{}:{seat}", self.until, self.session)
+        write!(f, "{}:{}:{}", self.until, self.session, self.chair)
     }
 }
 
@@ -91,16 +84,21 @@ mod tests {
     #[test]
     fn a_claim_is_written_in_one_way_only() {
         let claim =
-            Claim { until: 1_900_000_000, session: SessionId::new(Uuid::from_u128(7)), seat: Seat::Host };
+            Claim { until: 1_900_000_000, session: SessionId::new(Uuid::from_u128(7)), chair: Chair::Host };
         let text = claim.to_string();
         assert_eq!(text, "1900000000:00000000000000000000000000000007:host");
         assert_eq!(Claim::parse(&text), Some(claim));
+        let guest = Claim { chair: Chair::Guest(nearhand_protocol::id::GuestId(u32::MAX)), ..claim };
+        assert_eq!(Claim::parse(&guest.to_string()), Some(guest));
         for wrong in [
             "",
             "1900000000",
             "1900000000:00000000000000000000000000000007",
             "1900000000:00000000000000000000000000000007:hosts",
             "1900000000:00000000000000000000000000000007:host:",
+            "1900000000:00000000000000000000000000000007:guest-",
+            "1900000000:00000000000000000000000000000007:guest-07",
+            "1900000000:00000000000000000000000000000007:guest-4294967296",
             "+1900000000:00000000000000000000000000000007:host",
             "01900000000:00000000000000000000000000000007:host",
             "1900000000:00000000-0000-0000-0000-000000000007:host",

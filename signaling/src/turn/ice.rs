@@ -3,11 +3,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::id::SessionId;
 use nearhand_protocol::signal::IceServer;
 
 use super::credentials::{Claim, Secret};
 use crate::account::unix_seconds;
+use crate::chair::Chair;
 
 /// The list for everybody, but for the credentials.
 pub struct IceServers {
@@ -63,13 +64,13 @@ impl IceServers {
     }
 
     /// What this end of this session is told.
-    pub fn of(&self, session: SessionId, seat: Seat, now: SystemTime) -> Vec<IceServer> {
+    pub fn of(&self, session: SessionId, chair: Chair, now: SystemTime) -> Vec<IceServer> {
         let mut servers = Vec::new();
         if !self.stun.is_empty() {
             servers.push(IceServer { urls: self.stun.clone(), username: None, credential: None });
         }
         if !self.turn.is_empty() {
-            let claim = Claim { until: unix_seconds(now) + self.lifetime.as_secs(), session, seat };
+            let claim = Claim { until: unix_seconds(now) + self.lifetime.as_secs(), session, chair };
             let username = claim.to_string();
             let credential = Some(self.secret.password(&username));
             servers.push(IceServer { urls: self.turn.clone(), username: Some(username), credential });
@@ -92,7 +93,7 @@ mod tests {
         let fixed = IceServer { urls: vec!["stun:c.example".into()], username: None, credential: None };
         IceServers::new(built_in, &shared, vec![fixed], Secret::shared("north"), Duration::from_hours(24)).of(
             SESSION,
-            Seat::Viewer,
+            Chair::Viewer,
             SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000),
         )
     }

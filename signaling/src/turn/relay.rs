@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use nearhand_protocol::id::Seat;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use turn_types::AddressFamily;
@@ -18,6 +17,7 @@ use super::nonce::Nonces;
 use super::peers::forbidden;
 use super::quotas::{Answers, Full, Place, Places};
 use super::sessions::{Session, Sessions, Share};
+use crate::chair::Chair;
 use crate::config::RelayConfig;
 use crate::key::KeyError;
 use crate::metrics::{self, Metrics};
@@ -154,7 +154,7 @@ impl Relay {
 /// Whoever stands behind a name.
 pub(super) struct Guest {
     pub(super) session: Arc<Session>,
-    seat: Seat,
+    chair: Chair,
     address: SocketAddr,
 }
 
@@ -176,7 +176,7 @@ impl House for Relay {
     fn login(&self, username: &str, from: SocketAddr, unix: u64) -> Option<(Guest, String)> {
         let claim = Claim::parse(username).filter(|claim| claim.until > unix)?;
         let session = self.sessions.get(claim.session)?;
-        Some((Guest { session, seat: claim.seat, address: from }, self.secret.password(username)))
+        Some((Guest { session, chair: claim.chair, address: from }, self.secret.password(username)))
     }
 
     fn open(
@@ -189,7 +189,7 @@ impl House for Relay {
         let ours = self.addresses.iter().zip(&self.announced);
         let (address, announced) =
             ours.into_iter().find(|(address, _)| address.is_ipv4() == ipv4).ok_or(NoSocket::Family)?;
-        let share = guest.session.share(self.config.allocations).ok_or(NoSocket::Quota)?;
+        let share = guest.session.share(guest.chair, self.config.allocations).ok_or(NoSocket::Quota)?;
         let client = guest.address.ip();
         let each = self.most_for(client, MAX_EACH, MAX_ALLOCATIONS);
         let place = self.places.take(client, each, MAX_ALLOCATIONS).map_err(|full| match full {
@@ -199,7 +199,7 @@ impl House for Relay {
         let port = self.bind(*address, even_port).and_then(|socket| Port::new(socket).ok());
         let port = port.ok_or(NoSocket::Capacity)?;
         let local = port.local_addr().map_err(|_| NoSocket::Capacity)?;
-        guest.session.seen(guest.seat, guest.address.ip());
+        guest.session.seen(guest.chair, guest.address.ip());
         let relayed = SocketAddr::new(*announced, local.port());
         Ok((relayed, Lease { port: Arc::new(port), _place: place, _share: share }))
     }

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
-use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::id::SessionId;
 use tokio_util::sync::CancellationToken;
 
 use super::departures::Departures;
 use super::quotas::Bucket;
+use crate::chair::Chair;
 use crate::metrics::Metrics;
 
 /// Most addresses that are known of one end; the oldest is forgotten for a new one.
 const MAX_ADDRESSES: usize = 8;
+/// Most that are known of all guests together.
+const MAX_GUESTS_ADDRESSES: usize = 8 * MAX_ADDRESSES;
 
 /// All sessions that are live here. The registry keeps it true.
 #[derive(Clone)]
@@ -39,7 +42,7 @@ impl Sessions {
             addresses: Mutex::default(),
             relayed: RwLock::default(),
             bucket: Mutex::new(Bucket::new(self.0.bandwidth, Instant::now())),
-            allocations: Arc::default(),
+            allocations: Default::default(),
             over: CancellationToken::new(),
         };
         if self.lock().insert(id, Arc::new(session)).is_none() {
@@ -57,9 +60,9 @@ impl Sessions {
     }
 
     /// An end was seen at this address.
-    pub fn seen(&self, id: SessionId, seat: Seat, address: IpAddr) {
+    pub fn seen(&self, id: SessionId, chair: Chair, address: IpAddr) {
         if let Some(session) = self.get(id) {
-            session.seen(seat, address);
+            session.seen(chair, address);
         }
     }
 
@@ -80,10 +83,12 @@ pub(super) trait Inlet: Send + Sync {
 
 /// One session, as the relay sees it.
 pub(super) struct Session {
-    addresses: Mutex<[Vec<IpAddr>; 2]>,
+    /// Of the host, of the viewer, of all guests.
+    addresses: Mutex<[Vec<IpAddr>; 3]>,
     relayed: RwLock<Vec<(SocketAddr, Weak<dyn Inlet>)>>,
     bucket: Mutex<Bucket>,
-    allocations: Arc<AtomicUsize>,
+    /// Of the two ends, and of all guests: these can't use up what those need.
+    allocations: [Arc<AtomicUsize>; 2],
     /// Ends with the session.
     pub(super) over: CancellationToken,
 }
@@ -99,11 +104,12 @@ impl Drop for Share {
 }
 
 impl Session {
-    /// A share of what the session may have; `None` if it has all.
-    pub(super) fn share(&self, most: usize) -> Option<Share> {
+    /// A share of what this end of the session may have; `None` if it has all.
+    pub(super) fn share(&self, chair: Chair, most: usize) -> Option<Share> {
+        let allocations = &self.allocations[usize::from(matches!(chair, Chair::Guest(_)))];
         let share = |count: usize| (count < most).then_some(count + 1);
-        let taken = self.allocations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, share);
-        taken.ok().map(|_| Share(Arc::clone(&self.allocations)))
+        let taken = allocations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, share);
+        taken.ok().map(|_| Share(Arc::clone(allocations)))
     }
 
     /// Whether so many bytes may pass now.
@@ -111,18 +117,22 @@ impl Session {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, now)
     }
 
-    pub(super) fn seen(&self, seat: Seat, address: IpAddr) {
+    pub(super) fn seen(&self, chair: Chair, address: IpAddr) {
         let address = address.to_canonical();
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = &mut addresses[usize::from(seat == Seat::Viewer)];
+        let (known, most) = match chair {
+            Chair::Host => (&mut addresses[0], MAX_ADDRESSES),
+            Chair::Viewer => (&mut addresses[1], MAX_ADDRESSES),
+            Chair::Guest(_) => (&mut addresses[2], MAX_GUESTS_ADDRESSES),
+        };
         known.retain(|known| *known != address);
-        if known.len() == MAX_ADDRESSES {
+        if known.len() == most {
             known.remove(0);
         }
         known.push(address);
     }
 
-    /// Whether one of the two ends was seen at this address.
+    /// Whether one of the ends was seen at this address.
     pub(super) fn has_end_at(&self, address: IpAddr) -> bool {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.iter().flatten().any(|known| *known == address)

@@ -4,13 +4,14 @@ use std::sync::PoisonError;
 use std::time::{Instant, SystemTime};
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::id::Seat;
+use nearhand_protocol::id::{GuestId, Seat};
 use nearhand_protocol::signal::Entry;
 use nearhand_protocol::version::Version;
 
 use super::Peer;
 use super::side::Hello;
 use crate::app::App;
+use crate::chair::Invited;
 use crate::registry::Handle;
 use crate::room::Ticket;
 
@@ -18,6 +19,8 @@ use crate::room::Ticket;
 pub(super) struct Admitted {
     pub(super) handle: Handle,
     pub(super) ticket: Ticket,
+    /// Of a guest.
+    pub(super) invited: Option<Invited>,
 }
 
 pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<Admitted, CloseReason> {
@@ -29,7 +32,8 @@ pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<
             let room = || app.registry.by_nameplate(*nameplate);
             let found = app.code_throttle.attempt(peer.address, *nameplate, Instant::now(), room);
             let handle = found.map_err(|_| CloseReason::TooManyAttempts)?;
-            Ok(Admitted { handle: handle.ok_or(CloseReason::UnknownCode)?, ticket: Ticket::Code })
+            let handle = handle.ok_or(CloseReason::UnknownCode)?;
+            Ok(Admitted { handle, ticket: Ticket::Code, invited: None })
         }
         (Entry::SignedIn { session }, Seat::Viewer) => {
             let person = peer.person.ok_or(CloseReason::NotSignedIn)?;
@@ -37,7 +41,7 @@ pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<
             if handle.owner() != person {
                 return Err(CloseReason::NotSignedIn);
             }
-            Ok(Admitted { handle, ticket: Ticket::Resume })
+            Ok(Admitted { handle, ticket: Ticket::Resume, invited: None })
         }
         (Entry::Ticket { session, ticket }, Seat::Viewer) => {
             let mut tickets = app.tickets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,16 +51,25 @@ pub(super) fn admit(app: &App, seat: Seat, peer: Peer, hello: &Hello) -> Result<
             if handle.owner() != person {
                 return Err(CloseReason::NotSignedIn);
             }
-            Ok(Admitted { handle, ticket: Ticket::Resume })
+            Ok(Admitted { handle, ticket: Ticket::Resume, invited: None })
+        }
+        // Anybody who may sign in here may knock; whether they were invited, the host finds out.
+        (Entry::Invited { session, invitation }, Seat::Viewer) => {
+            peer.person.ok_or(CloseReason::NotSignedIn)?;
+            let handle = app.registry.by_session(*session).ok_or(CloseReason::BadResume)?;
+            let guest = GuestId(getrandom::u32().map_err(|_| CloseReason::ServerError)?);
+            let invited = Some(Invited { guest, invitation: *invitation });
+            Ok(Admitted { handle, ticket: Ticket::Resume, invited })
         }
         (Entry::Resume { token }, _) => {
-            let claim = app.resumption.check(token, seat, SystemTime::now());
-            let handle = claim.and_then(|claim| app.registry.resume(claim));
-            Ok(Admitted { handle: handle.ok_or(CloseReason::BadResume)?, ticket: Ticket::Resume })
+            let claim = app.resumption.check(token, seat, SystemTime::now()).ok_or(CloseReason::BadResume)?;
+            let handle = app.registry.resume(claim).ok_or(CloseReason::BadResume)?;
+            Ok(Admitted { handle, ticket: Ticket::Resume, invited: claim.seating().invited })
         }
         (Entry::Nameplate { .. }, Seat::Viewer)
-        | (Entry::SignedIn { .. } | Entry::Ticket { .. }, Seat::Host)
-        | (Entry::Invited { .. }, _) => Err(CloseReason::BadMessage),
+        | (Entry::SignedIn { .. } | Entry::Ticket { .. } | Entry::Invited { .. }, Seat::Host) => {
+            Err(CloseReason::BadMessage)
+        }
     }
 }
 

@@ -5,13 +5,15 @@ use std::time::SystemTime;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::id::{ResumeToken, Seat};
 use nearhand_protocol::signal::{
-    Entry, HostInfo, HostToServer, IceServer, MAX_NAME, ServerToHost, ServerToViewer, ViewerToServer,
+    Entry, HostInfo, HostToServer, IceServer, MAX_NAME, ServerToHost, ServerToViewer, Technician,
+    ViewerToServer,
 };
 use nearhand_protocol::version::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::account::unix_seconds;
+use crate::chair::Invited;
 use crate::room::{ConnectionId, Event, Ticket};
 
 /// The first message of either end.
@@ -26,6 +28,8 @@ pub struct Hello {
 pub struct Given {
     pub(super) resume: ResumeToken,
     pub(super) ice_servers: Vec<IceServer>,
+    /// Of a guest: which one, and whose tab it is.
+    pub(super) invited: Option<(Invited, Technician)>,
 }
 
 /// One of the two kinds of connections.
@@ -70,7 +74,7 @@ impl Side for Host {
         connection: ConnectionId,
         ticket: Ticket,
         hello: Hello,
-        Given { resume, ice_servers }: Given,
+        Given { resume, ice_servers, .. }: Given,
         _now: SystemTime,
     ) -> Event {
         Event::HostEnters { connection, ticket, info: hello.info, resume, ice_servers }
@@ -106,10 +110,16 @@ impl Side for Viewer {
         connection: ConnectionId,
         _ticket: Ticket,
         _hello: Hello,
-        Given { resume, ice_servers }: Given,
+        Given { resume, ice_servers, invited }: Given,
         now: SystemTime,
     ) -> Event {
-        Event::ViewerEnters { connection, resume, clock: unix_seconds(now) as u32, ice_servers }
+        let clock = unix_seconds(now) as u32;
+        match invited {
+            None => Event::ViewerEnters { connection, resume, clock, ice_servers },
+            Some((invited, technician)) => {
+                Event::GuestEnters { connection, invited, technician, resume, clock, ice_servers }
+            }
+        }
     }
 
     fn says(connection: ConnectionId, message: ViewerToServer) -> Event {

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::id::SessionId;
 use nearhand_signaling::account::unix_seconds;
+use nearhand_signaling::chair::Chair;
 use nearhand_signaling::turn::credentials::{Claim, Secret};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -118,9 +119,9 @@ async fn over_tls_beside_https_on_one_port() {
     for alpn in [None, Some(&b"stun.turn"[..])] {
         let stream = certificate.connect(server.address, alpn).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), alpn);
-        let mut a = Turn::over(stream, Some(credentials(session, Seat::Host)));
+        let mut a = Turn::over(stream, Some(credentials(session, Chair::Host)));
         assert!(a.binding().await.ip().is_loopback());
-        let b = Turn::udp(server.relay.unwrap(), Some(credentials(session, Seat::Viewer))).await;
+        let b = Turn::udp(server.relay.unwrap(), Some(credentials(session, Chair::Viewer))).await;
         exchange(a, b).await;
     }
     // HTTP as before, whether it says so or not.
@@ -140,8 +141,8 @@ async fn over_tls_beside_https_on_one_port() {
 const SECRET: &str = "a secret for the tests of TLS";
 
 /// As the server would give them, and as anybody can who has the secret.
-fn credentials(session: SessionId, seat: Seat) -> Credentials {
-    let username = Claim { until: unix_seconds(SystemTime::now()) + 60, session, seat }.to_string();
+fn credentials(session: SessionId, chair: Chair) -> Credentials {
+    let username = Claim { until: unix_seconds(SystemTime::now()) + 60, session, chair }.to_string();
     let password = Secret::shared(SECRET).password(&username);
     Credentials { username, password }
 }

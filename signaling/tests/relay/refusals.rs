@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::id::Seat;
+
 use nearhand_protocol::signal::ViewerToServer;
 use nearhand_signaling::account::unix_seconds;
+use nearhand_signaling::chair::Chair;
 use nearhand_signaling::turn::credentials::{Claim, Secret};
 use stun_types::message::{Method, TransactionId};
 use turn_types::AddressFamily;
@@ -125,7 +126,7 @@ async fn credentials_that_are_not_good() {
     let relay = server.relay.unwrap();
     let now = unix_seconds(SystemTime::now());
     let made = |secret: &str, until, session| {
-        let username = Claim { until, session, seat: Seat::Host }.to_string();
+        let username = Claim { until, session, chair: Chair::Host }.to_string();
         Credentials { password: Secret::shared(secret).password(&username), username }
     };
     let unknown = "00000000000000000000000000000001".parse().unwrap();

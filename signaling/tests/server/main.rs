@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod desk;
+mod guests;
 mod misbehaviour;
 mod origin;
 mod pages;
