@@ -192,6 +192,7 @@ impl Panel {
         let painted = self.painted();
         let ms = |us: u32| f64::from(us) / 1000.0;
         let in_ms = |ms: f64| (picture::milliseconds(ms), ms.to_string());
+        let bare_ms = |ms: f64| (picture::number(ms), ms.to_string());
         let loss = loss(figures, told.as_ref());
         for (id, text) in [
             ("quality-path", path),
@@ -210,9 +211,9 @@ impl Panel {
             ),
             ("quality-loss", loss.map(|permille| (picture::permille(permille), permille.to_string()))),
             ("quality-queue", told.map(|told| in_ms(told.queue_ms.into()))),
-            ("quality-capture", told.map(|told| in_ms(ms(told.capture_us)))),
-            ("quality-encode", told.map(|told| in_ms(ms(told.encode_us)))),
-            ("quality-decode", figures.decode_ms.map(in_ms)),
+            ("quality-capture", told.map(|told| bare_ms(ms(told.capture_us)))),
+            ("quality-encode", told.map(|told| bare_ms(ms(told.encode_us)))),
+            ("quality-decode", figures.decode_ms.map(bare_ms)),
             (
                 "quality-exact",
                 told.map(|told| (format!("{} %", told.exact_percent), told.exact_percent.to_string())),

@@ -61,7 +61,12 @@ pub fn rates(video_kbit: f64, exact_kbit: f64) -> String {
 
 /// A time.
 pub fn milliseconds(ms: f64) -> String {
-    if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+    format!("{} ms", number(ms))
+}
+
+/// A number, to two digits where it has no more.
+pub fn number(value: f64) -> String {
+    if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
 /// Frames and small changes painted in each second.
