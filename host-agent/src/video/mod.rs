@@ -1,7 +1,20 @@
 //! The picture on its way to the technician: when, how good, and the thread that captures, encodes and sends.
 
+#[cfg_attr(not(test), allow(dead_code, reason = "the scheduler uses it next"))]
+mod moves;
+mod budget;
+mod cells;
+mod figures;
+mod ledger;
+mod plan;
 mod rate;
+mod region;
+mod repair;
 mod schedule;
+mod screen;
+mod stream;
+mod trace;
+mod viewer;
 mod worker;
 
 use std::collections::BTreeMap;

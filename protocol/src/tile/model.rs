@@ -237,7 +237,7 @@ impl Model {
         let [w, n, nw] = near;
         let channel = |pixel: Pixel, place: u32| (pixel >> (8 * place)) as u8;
         let gradient = |place| predict(channel(w, place), channel(n, place), channel(nw, place));
-        let busy = (channel(w, 1).abs_diff(channel(nw, 1)) / 2 + channel(n, 1).abs_diff(channel(nw, 1)) / 2);
+        let busy = channel(w, 1).abs_diff(channel(nw, 1)) / 2 + channel(n, 1).abs_diff(channel(nw, 1)) / 2;
         let class = match busy {
             0..=2 => 0,
             3..=8 => 1,
