@@ -49,6 +49,8 @@ pub enum ToHost {
     Watch(Watch),
     /// Another technician may come in, who will prove that they know this secret. Only of the tab that proved the code.
     Invite(Invitation),
+    /// This end has nothing any more of what was painted, or can't decode without a keyframe: everything is sent anew.
+    Refresh,
 }
 
 /// What the technician looks at, and how it should look. Until it comes: everything, [`Quality::Auto`].

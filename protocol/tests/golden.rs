@@ -105,6 +105,7 @@ fn control(table: &mut Table) {
             id: InvitationId(4_000_000_000),
             secret: InvitationSecret::from_random([0xcd; 16]),
         }),
+        ToHost::Refresh,
     ] {
         table.add(Channel::Control, &message);
     }

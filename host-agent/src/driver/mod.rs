@@ -329,6 +329,7 @@ impl Driver {
             Effect::StopVideo => self.video.stop(VIEWER),
             Effect::Arrival(arrival) => self.video.arrival(VIEWER, arrival),
             Effect::Watch(watch) => self.video.watch(VIEWER, watch),
+            Effect::Refresh => self.video.want_keyframe(VIEWER),
             Effect::Painted(painted) => self.video.painted(VIEWER, painted),
             Effect::Inject(event, grant) => {
                 if !self.input.inject(event, grant) {

@@ -143,6 +143,8 @@ pub enum Effect {
     Arrival(Arrival),
     /// What the technician looks at, and how.
     Watch(Watch),
+    /// The technician needs the whole picture anew.
+    Refresh,
     /// What was painted of the picture.
     Painted(Painted),
     /// Do what the technician did.

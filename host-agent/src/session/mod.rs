@@ -370,6 +370,7 @@ impl Session {
             ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
             ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
             ToHost::Watch(watch) => out.push(Effect::Watch(watch)),
+            ToHost::Refresh => out.push(Effect::Refresh),
             ToHost::Invite(_) => {}
             ToHost::Press(keys) => {
                 if let Some(grant) = self.control_grant(out) {
