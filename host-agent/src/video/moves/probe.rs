@@ -145,7 +145,7 @@ impl<'a> Piece<'a> {
     fn new(old: Pixels<'a>, new: Pixels<'a>, seed: Seed) -> Self {
         let pixels = new.run(seed.0, seed.1, PIECE);
         let changes = || (1..PIECE as usize).filter(|at| pixels[at * 4..][..4] != pixels[at * 4 - 4..][..4]);
-        let (first, last) = (changes().next().unwrap_or(1), changes().last().unwrap_or(1));
+        let (first, last) = (changes().next().unwrap_or(1), changes().next_back().unwrap_or(1));
         let keys = [first - 1, first, last - 1, last].map(|at| (at, pixel(&pixels[at * 4..])));
         Self { old, new, seed, pixels, keys }
     }
@@ -224,7 +224,7 @@ impl<'a> Piece<'a> {
                 *differs |= u32::from_le_bytes(*bytes) ^ key;
             }
         }
-        differs.iter().fold(false, |any, differs| any | (*differs == 0))
+        differs.iter().fold(0, |any, differs| any | u32::from(*differs == 0)) > 0
     }
 }
 
