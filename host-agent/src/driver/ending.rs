@@ -1,14 +1,17 @@
 //! The end of a session: everything is let go first, then both ends are told, all of it within two seconds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::{HostToServer, ServerToHost};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::{Driver, DriverError, Peer};
+use super::{Driver, DriverError};
+use crate::rtc::Transport;
 use crate::signal;
 
 /// For the last word on the control channel to reach the technician's tab.
@@ -27,7 +30,7 @@ impl Driver {
         reason: CloseReason,
         server: mpsc::Receiver<signal::Event>,
     ) -> Result<CloseReason, DriverError> {
-        let Self { mut ui, signal, video, input, files, peer, mut closing, broken, server_done, .. } = self;
+        let Self { mut ui, signal, video, input, files, seats, mut closing, broken, server_done, .. } = self;
         // Keys and pixels first, whatever the network does.
         drop(input);
         drop(video);
@@ -35,15 +38,8 @@ impl Driver {
 
         let told_by_technician = reason == CloseReason::TechnicianEnded && !server_done;
         let farewell = async {
-            if let Some(Peer { transport, .. }) = peer {
-                let spoken = async {
-                    while transport.buffered(Channel::Control) > 0 {
-                        sleep(Duration::from_millis(10)).await;
-                    }
-                };
-                let _ = timeout(LAST_WORD, spoken).await;
-                let _ = timeout(CLOSE, transport.close()).await;
-            }
+            let peers = seats.into_values().filter_map(|seat| seat.peer);
+            join_all(peers.map(|peer| part(peer.transport))).await;
             let _ = timeout(CLOSE, async { while closing.join_next().await.is_some() {} }).await;
         };
         let goodbye = async {
@@ -60,6 +56,17 @@ impl Driver {
             None => Ok(reason),
         }
     }
+}
+
+/// Closes a connection, once its last word is out.
+pub(super) async fn part(transport: Arc<dyn Transport>) {
+    let spoken = async {
+        while transport.buffered(Channel::Control) > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let _ = timeout(LAST_WORD, spoken).await;
+    let _ = timeout(CLOSE, transport.close()).await;
 }
 
 /// Waits until the server says that it is over.

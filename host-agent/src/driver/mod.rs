@@ -3,7 +3,7 @@
 //! Its inputs:
 //! - the interrupt (Ctrl+C, SIGTERM) and the customer's commands ([`crate::ui::Command`])
 //! - the server ([`crate::signal::Event`])
-//! - the peer connection of the moment ([`crate::rtc::Event`])
+//! - the peer connections of the moment, one for each technician's tab ([`crate::rtc::Event`])
 //! - the addresses of this computer, when they change ([`crate::rtc::Interfaces`])
 //! - the threads of picture, input and files ([`crate::video::Event`], [`crate::input::Event`], [`crate::files::Event`])
 //! - files that the customer wants to send and that were looked at
@@ -14,12 +14,14 @@ mod peer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::select_all;
 use nearhand_desktop::Desktop;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::close::CloseReason;
@@ -96,10 +98,21 @@ pub enum DriverError {
     Broken(String),
 }
 
-/// The one technician's tab that looks.
-const VIEWER: ViewerId = ViewerId(0);
+/// The tab of the technician who gave the code.
+const OWNER: ViewerId = ViewerId(0);
 
-/// The peer connection of the moment.
+/// What there is of one technician's tab.
+#[derive(Default)]
+struct Seat {
+    negotiation: Negotiation,
+    /// The peer connection of the moment.
+    peer: Option<Peer>,
+    events: Option<Events>,
+    /// How the packets travel, as the customer was told last.
+    relayed: Option<bool>,
+}
+
+/// A peer connection.
 struct Peer {
     epoch: Epoch,
     transport: Arc<dyn Transport>,
@@ -120,12 +133,8 @@ struct Driver {
     video: Video,
     input: Input,
     files: Files,
-    negotiation: Negotiation,
+    seats: BTreeMap<ViewerId, Seat>,
     ice_servers: Vec<IceServer>,
-    peer: Option<Peer>,
-    events: Option<Events>,
-    /// How the packets travel, as the customer was told last.
-    relayed: Option<bool>,
     /// Connections of earlier epochs that are closing.
     closing: JoinSet<()>,
     looking: JoinSet<Result<LocalFile, String>>,
@@ -164,11 +173,8 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         video,
         input,
         files,
-        negotiation: Negotiation::new(),
+        seats: BTreeMap::from([(OWNER, Seat::default())]),
         ice_servers: Vec::new(),
-        peer: None,
-        events: None,
-        relayed: None,
         closing: JoinSet::new(),
         looking: JoinSet::new(),
         finished: None,
@@ -185,7 +191,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
             Some(command) = commands.recv() => driver.command(command),
             event = server.recv() => driver.server(event).await,
             () = interfaces.changed() => driver.handle(Event::NetworkChanged),
-            event = next(&mut driver.events) => driver.peer_event(event),
+            (viewer, event) = next(&mut driver.seats) => driver.peer_event(viewer, event),
             event = threads.video.recv() => match event {
                 Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
                 Some(video::Event::View { view, .. }) => driver.handle(Event::View(view)),
@@ -214,12 +220,16 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
     driver.end(reason, server).await
 }
 
-/// The next event of the connection; waits without end where there is none.
-async fn next(events: &mut Option<Events>) -> Option<crate::rtc::Event> {
-    match events {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
+/// The next event of any connection, and whose it is; waits without end where there is none. The first technician's come
+/// first, so that nobody who was invited holds them up.
+async fn next(seats: &mut BTreeMap<ViewerId, Seat>) -> (ViewerId, Option<crate::rtc::Event>) {
+    let connected = seats.iter_mut().filter_map(|(viewer, seat)| Some((*viewer, seat.events.as_mut()?)));
+    let waiting: Vec<_> =
+        connected.map(|(viewer, events)| Box::pin(async move { (viewer, events.next().await) })).collect();
+    if waiting.is_empty() {
+        return std::future::pending().await;
     }
+    select_all(waiting).await.0
 }
 
 async fn at(deadline: Option<Instant>) {
@@ -230,6 +240,11 @@ async fn at(deadline: Option<Instant>) {
 }
 
 impl Driver {
+    /// The connection of the moment to this tab.
+    fn peer(&self, viewer: ViewerId) -> Option<&Peer> {
+        self.seats.get(&viewer)?.peer.as_ref()
+    }
+
     /// Lets the session decide, and does what it wants.
     fn handle(&mut self, event: Event) {
         let effects = self.session.handle(event, Instant::now().into_std());
@@ -270,7 +285,7 @@ impl Driver {
                 ServerToHost::ViewerArrived => self.handle(Event::ViewerArrived),
                 ServerToHost::ViewerDropped { .. } => self.handle(Event::ViewerDropped),
                 ServerToHost::Share { share } => self.handle(Event::Share(share)),
-                ServerToHost::Negotiate(message) => self.negotiate(message).await,
+                ServerToHost::Negotiate(message) => self.negotiate(OWNER, message).await,
                 ServerToHost::GuestArrived { .. }
                 | ServerToHost::GuestDropped { .. }
                 | ServerToHost::GuestLeft { .. }
@@ -300,7 +315,7 @@ impl Driver {
 
     fn file(&mut self, event: files::Event) {
         match event {
-            files::Event::Send(message) => self.send(Channel::Files, &message),
+            files::Event::Send(message) => self.send(OWNER, Channel::Files, &message),
             files::Event::Over(id, outcome) => {
                 self.files.over(id);
                 self.ui.show(&match outcome {
@@ -318,19 +333,19 @@ impl Driver {
         match effect {
             Effect::Ask(question) => self.ui.ask(&question),
             Effect::Unask(id) => self.ui.withdraw(id),
-            Effect::Send(message) => self.send(Channel::Control, &message),
-            Effect::SendChat(message) => self.send(Channel::Chat, &message),
-            Effect::SendFile(message) => self.send(Channel::Files, &message),
+            Effect::Send(message) => self.send(OWNER, Channel::Control, &message),
+            Effect::SendChat(message) => self.send(OWNER, Channel::Chat, &message),
+            Effect::SendFile(message) => self.send(OWNER, Channel::Files, &message),
             Effect::StartVideo(grant) => {
-                if let Some(peer) = &self.peer {
-                    self.video.show(VIEWER, grant, peer.transport.clone());
+                if let Some(peer) = self.peer(OWNER) {
+                    self.video.show(OWNER, grant, peer.transport.clone());
                 }
             }
-            Effect::StopVideo => self.video.stop(VIEWER),
-            Effect::Arrival(arrival) => self.video.arrival(VIEWER, arrival),
-            Effect::Watch(watch) => self.video.watch(VIEWER, watch),
-            Effect::Refresh => self.video.want_keyframe(VIEWER),
-            Effect::Painted(painted) => self.video.painted(VIEWER, painted),
+            Effect::StopVideo => self.video.stop(OWNER),
+            Effect::Arrival(arrival) => self.video.arrival(OWNER, arrival),
+            Effect::Watch(watch) => self.video.watch(OWNER, watch),
+            Effect::Refresh => self.video.want_keyframe(OWNER),
+            Effect::Painted(painted) => self.video.painted(OWNER, painted),
             Effect::Inject(event, grant) => {
                 if !self.input.inject(event, grant) {
                     self.handle(Event::InputProblem(InputProblem::Failed));
@@ -345,12 +360,13 @@ impl Driver {
             Effect::ReleaseAll => self.input.release_all(),
             Effect::Receive(offer) => {
                 if let Some(refusal) = self.files.receive(&offer) {
-                    self.send(Channel::Files, &refusal);
+                    self.send(OWNER, Channel::Files, &refusal);
                 }
             }
             Effect::Offer(file) => {
-                if let Some(peer) = &self.peer
-                    && !self.files.offer(file, peer.transport.clone())
+                let transport = self.peer(OWNER).map(|peer| peer.transport.clone());
+                if let Some(transport) = transport
+                    && !self.files.offer(file, transport)
                 {
                     self.ui.show(&News::Problem(files::words(FileProblem::TooMany).into()));
                 }
@@ -358,7 +374,7 @@ impl Driver {
             Effect::StopFiles(sender) => self.files.stop(Some(sender), FileProblem::Cancelled),
             Effect::LoseFiles => self.files.stop(None, FileProblem::ConnectionLost),
             Effect::Tell(news) => self.ui.show(&news),
-            Effect::WantRestart => self.want_restart(),
+            Effect::WantRestart => self.want_restart(OWNER),
             Effect::Redial => self.signal.redial(),
             Effect::Signal(message) => {
                 if !self.signal.send(message) {
@@ -371,8 +387,8 @@ impl Driver {
     }
 
     /// Sends on a reliable channel. A peer that lets a megabyte of words pile up is gone.
-    fn send<M: Message>(&mut self, channel: Channel, message: &M) {
-        let Some(peer) = &self.peer else { return };
+    fn send<M: Message>(&mut self, viewer: ViewerId, channel: Channel, message: &M) {
+        let Some(peer) = self.peer(viewer) else { return };
         let bytes = match encode(message) {
             Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
@@ -384,7 +400,7 @@ impl Driver {
             Ok(()) => {}
             Err(SendError::Full) => {
                 tracing::info!(channel = channel.label(), "the technician's end takes nothing any more");
-                self.lose_peer();
+                self.lose_peer(viewer);
             }
             Err(error) => tracing::debug!(channel = channel.label(), %error, "a message was not sent"),
         }

@@ -1,4 +1,4 @@
-//! The driver's dealings with peer connections: one at a time, the newest counts.
+//! The driver's dealings with peer connections: one for each tab at a time, the newest counts.
 
 use std::time::Duration;
 
@@ -14,23 +14,24 @@ use nearhand_protocol::wire::{Message, decode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Driver, Peer, VIEWER};
+use super::{Driver, Peer};
 use crate::rtc::{
     Candidate as RtcCandidate, Event as PeerEvent, IceServer as RtcIceServer, Path, PeerState, RtcError,
 };
-use crate::session::{Event, FileOffer, News};
+use crate::session::{Event, FileOffer, News, ViewerId};
 
 /// For setting up a connection or answering an offer: local work, no network.
 const SETUP: Duration = Duration::from_secs(5);
 
 impl Driver {
-    pub(super) async fn negotiate(&mut self, message: Negotiate) {
+    pub(super) async fn negotiate(&mut self, viewer: ViewerId, message: Negotiate) {
         if !message.allowed_from(Seat::Viewer) {
             tracing::debug!("the technician's end sent what only a host may send");
             return;
         }
-        for effect in self.negotiation.receive(message) {
-            let done = timeout(SETUP, self.negotiated(effect)).await;
+        let Some(seat) = self.seats.get_mut(&viewer) else { return };
+        for effect in seat.negotiation.receive(message) {
+            let done = timeout(SETUP, self.negotiated(viewer, effect)).await;
             let error = match done {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),
@@ -41,19 +42,21 @@ impl Driver {
         }
     }
 
-    async fn negotiated(&mut self, effect: Negotiated) -> Result<(), RtcError> {
+    async fn negotiated(&mut self, viewer: ViewerId, effect: Negotiated) -> Result<(), RtcError> {
         match effect {
             Negotiated::Start(epoch) => {
-                self.lose_peer();
+                self.lose_peer(viewer);
                 self.handle(Event::NewPeer);
                 self.input.new_peer();
                 let (transport, events) = self.connect.connect(&self.ice_servers).await?;
-                self.peer = Some(Peer { epoch, transport });
-                self.events = Some(events);
-                self.relayed = None;
+                if let Some(seat) = self.seats.get_mut(&viewer) {
+                    seat.peer = Some(Peer { epoch, transport });
+                    seat.events = Some(events);
+                    seat.relayed = None;
+                }
             }
             Negotiated::Describe(sdp) => {
-                let Some(peer) = &self.peer else { return Ok(()) };
+                let Some(peer) = self.peer(viewer) else { return Ok(()) };
                 let epoch = peer.epoch;
                 let answer = peer.transport.accept_offer(&sdp.0).await?;
                 let sdp = nearhand_protocol::signal::Sdp(answer);
@@ -61,7 +64,7 @@ impl Driver {
                 self.handle(Event::Offered);
             }
             Negotiated::AddCandidate(Candidate { candidate, sdp_mid, sdp_m_line_index }) => {
-                let Some(peer) = &self.peer else { return Ok(()) };
+                let Some(peer) = self.peer(viewer) else { return Ok(()) };
                 let candidate = RtcCandidate { candidate, sdp_mid, sdp_m_line_index };
                 // One address that can't be used is no reason to give up on the others.
                 if let Err(error) = peer.transport.add_remote_candidate(candidate).await {
@@ -75,10 +78,10 @@ impl Driver {
     }
 
     /// The server named the ways to the technician, perhaps other ones than before: for the next peer connection, and for
-    /// the next restart of this one.
+    /// the next restart of each that is there.
     pub(super) async fn know_ways(&mut self, ice_servers: Vec<IceServer>) {
         self.ice_servers = ice_servers;
-        if let Some(peer) = &self.peer {
+        for peer in self.seats.values().filter_map(|seat| seat.peer.as_ref()) {
             let servers = self.ice_servers.iter().map(RtcIceServer::from).collect();
             if let Err(error) = peer.transport.set_ice_servers(servers).await {
                 tracing::debug!(%error, "the connection goes on with the relays that it knows");
@@ -87,61 +90,63 @@ impl Driver {
     }
 
     /// Asks the technician's end for an ICE restart: it alone offers.
-    pub(super) fn want_restart(&self) {
-        if let Some(peer) = &self.peer {
+    pub(super) fn want_restart(&self, viewer: ViewerId) {
+        if let Some(peer) = self.peer(viewer) {
             tracing::info!("the technician's end is asked for a new path");
             self.signal.send(HostToServer::Negotiate(Negotiate::RestartWanted { epoch: peer.epoch }));
         }
     }
 
     /// How packets travel now; the customer is told of changes.
-    fn travels(&mut self, path: Path) {
+    fn travels(&mut self, viewer: ViewerId, path: Path) {
         let relayed = !path.is_direct();
-        if self.relayed.replace(relayed) != Some(relayed) {
+        let Some(seat) = self.seats.get_mut(&viewer) else { return };
+        if seat.relayed.replace(relayed) != Some(relayed) {
             self.ui.show(&News::Path { relayed });
         }
     }
 
     /// The connection of the moment is no more; it closes in the background.
-    pub(super) fn lose_peer(&mut self) {
-        self.events = None;
-        if let Some(peer) = self.peer.take() {
+    pub(super) fn lose_peer(&mut self, viewer: ViewerId) {
+        let Some(seat) = self.seats.get_mut(&viewer) else { return };
+        seat.events = None;
+        if let Some(peer) = seat.peer.take() {
             self.files.stop(None, FileProblem::ConnectionLost);
             self.closing.spawn(async move { peer.transport.close().await });
             self.handle(Event::PeerLost);
         }
     }
 
-    pub(super) fn peer_event(&mut self, event: Option<PeerEvent>) {
+    pub(super) fn peer_event(&mut self, viewer: ViewerId, event: Option<PeerEvent>) {
         match event {
-            None => self.lose_peer(),
+            None => self.lose_peer(viewer),
             Some(PeerEvent::LocalCandidate(RtcCandidate { candidate, sdp_mid, sdp_m_line_index })) => {
-                if let Some(peer) = &self.peer {
+                if let Some(peer) = self.peer(viewer) {
                     let candidate = Candidate { candidate, sdp_mid, sdp_m_line_index };
                     self.signal
                         .send(HostToServer::Negotiate(Negotiate::Candidate { epoch: peer.epoch, candidate }));
                 }
             }
             Some(PeerEvent::State(state)) => {
-                tracing::info!(?state, "the connection to the technician");
+                tracing::info!(viewer = viewer.0, ?state, "the connection to the technician");
                 match state {
                     PeerState::Connecting => {}
                     PeerState::Connected(path) => {
                         self.handle(Event::PeerConnected);
-                        self.travels(path);
+                        self.travels(viewer, path);
                     }
                     PeerState::Disconnected | PeerState::Failed => {
                         self.handle(Event::PeerLost);
                         self.handle(Event::RestartDue);
                     }
-                    PeerState::Closed => self.lose_peer(),
+                    PeerState::Closed => self.lose_peer(viewer),
                 }
             }
-            Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(VIEWER),
+            Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(viewer),
             Some(PeerEvent::ChannelOpen(channel)) => match channel {
                 Channel::Control => self.handle(Event::ControlOpen),
                 Channel::Chat => self.handle(Event::ChatOpen),
-                Channel::Cursor => self.video.tell_cursor(VIEWER),
+                Channel::Cursor => self.video.tell_cursor(viewer),
                 // The picture is begun by a right, and waits for these.
                 Channel::Input
                 | Channel::Pointer
@@ -158,21 +163,21 @@ impl Driver {
             }
             Some(PeerEvent::BufferedLow(channel)) => match channel {
                 Channel::FileData => self.files.room(),
-                Channel::Cursor => self.video.tell_cursor(VIEWER),
+                Channel::Cursor => self.video.tell_cursor(viewer),
                 _ => {}
             },
-            Some(PeerEvent::Message(channel, bytes)) => self.message(channel, bytes),
+            Some(PeerEvent::Message(channel, bytes)) => self.message(viewer, channel, bytes),
         }
     }
 
-    fn message(&mut self, channel: Channel, bytes: Bytes) {
+    fn message(&mut self, viewer: ViewerId, channel: Channel, bytes: Bytes) {
         if channel != Channel::Control && !self.session.trusts() {
             self.garbage(channel, &"it came before the proof");
             return;
         }
         match channel {
             Channel::Control => {
-                let binding = self.peer.as_ref().and_then(binding);
+                let binding = self.peer(viewer).and_then(binding);
                 self.decoded(channel, &bytes, |message| match message {
                     ToHost::Prove(proof) => Event::Prove { proof, binding },
                     message => Event::Control(message),

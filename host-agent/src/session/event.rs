@@ -15,6 +15,10 @@ use nearhand_protocol::picture::{Painted, View};
 use nearhand_protocol::proof::{Proof, Share};
 use nearhand_protocol::signal::{HostToServer, Technician};
 
+/// Names one technician's tab among those of a session; none is as the first one's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ViewerId(pub u8);
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Event {

@@ -28,7 +28,7 @@ use nearhand_protocol::version::{Capabilities, Version};
 use crate::chat::{Chat, Heard};
 use consent::Questions;
 pub use consent::{NO_SPAN, NOS};
-pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId};
+pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId, ViewerId};
 use files::Waiting;
 use mending::Mending;
 pub use mending::{LONGEST_WAIT, OFFER_WAIT};

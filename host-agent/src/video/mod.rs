@@ -36,9 +36,7 @@ use worker::Worker;
 /// Events that may wait for the driver; the thread waits where there are more, and makes no frames meanwhile.
 const EVENTS: usize = 16;
 
-/// Names one technician's tab among those that look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ViewerId(pub u8);
+pub use crate::session::ViewerId;
 
 /// What the driver learns.
 #[derive(Debug)]
