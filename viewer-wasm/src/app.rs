@@ -23,6 +23,7 @@ use crate::files::{self, Files};
 use crate::kept;
 use crate::keyboard::{self, Keyboard};
 use crate::listen::{self, Listener, Sink, Task, Timer};
+use crate::monitors::window::OwnWindow;
 use crate::monitors::{self, Monitors};
 use crate::panel::{self, Panel};
 use crate::pointer::{self, Pointer};
@@ -61,6 +62,7 @@ enum Input {
     Toolbar(Command),
     Panel(panel::Event),
     Monitors(monitors::Event),
+    Window(monitors::window::Event),
     Chat(chat::Event),
     Files(files::Event),
     /// The network is there again.
@@ -142,6 +144,7 @@ struct App {
     toolbar: Toolbar,
     panel: Panel,
     monitors: Monitors,
+    windows: Vec<OwnWindow>,
     watching: Watching,
     silence: Silence,
     chat: Chat,
@@ -196,6 +199,7 @@ impl App {
             watching: Watching::new(panel.quality()),
             panel,
             monitors: Monitors::new(&handle.sink(Input::Monitors))?,
+            windows: Vec::new(),
             silence: Silence::default(),
             chat: Chat::new(Memory::of(session), &handle.sink(Input::Chat))?,
             files: Files::new(Memory::of(session), handle.sink(Input::Files))?,
@@ -255,6 +259,7 @@ impl App {
             }
             Input::Panel(event) => self.panel_used(event),
             Input::Monitors(event) => self.monitors_used(event),
+            Input::Window(event) => self.window_used(event),
             Input::Chat(chat::Event::Look) => self.look_at_chat(),
             Input::Files(event) => self.file(event),
             Input::Online => {
@@ -264,7 +269,6 @@ impl App {
             Input::NetworkChanged => self.advance(Event::NetworkHint),
             Input::Visibility => {
                 self.hidden = dom::document().is_ok_and(|document| document.hidden());
-                self.watching.set_paused(self.hidden);
                 if self.hidden {
                     self.release();
                 } else {

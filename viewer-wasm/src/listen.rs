@@ -46,6 +46,15 @@ pub(crate) fn on<E: JsCast + 'static>(
     Listener { target: target.clone(), kind, closure }
 }
 
+/// Listens for events of one kind, of whatever class: those of another window are of classes of its own.
+pub(crate) fn on_any(
+    target: &impl AsRef<EventTarget>,
+    kind: &'static str,
+    mut handle: impl FnMut() + 'static,
+) -> Listener {
+    on(target, kind, move |_: JsValue| handle())
+}
+
 /// A timer that stops itself.
 pub(crate) struct Timer {
     window: Window,

@@ -1,6 +1,7 @@
 //! The menu of the customer's monitors: a map of them as they stand, which of them is shown, and windows of their own.
 
 mod map;
+pub(crate) mod window;
 
 use nearhand_protocol::display::{Layout, Monitor};
 use web_sys::{Element, Event as DomEvent, HtmlButtonElement, HtmlElement, KeyboardEvent};
@@ -92,6 +93,11 @@ impl Monitors {
         let layout = self.layout.as_ref()?;
         let place = map::in_order(layout).iter().position(|monitor| monitor.id == id)?;
         Some(name(map::in_order(layout)[place], place + 1))
+    }
+
+    /// The monitor with this id.
+    pub(crate) fn monitor(&self, id: u8) -> Option<&Monitor> {
+        self.layout.as_ref()?.monitors.iter().find(|monitor| monitor.id == id)
     }
 
     /// The monitor with this number, or all of them; `None` where there is none.
