@@ -86,6 +86,7 @@ struct Orders {
 struct Order {
     show: Change,
     keyframe: bool,
+    refresh: bool,
     cursor: bool,
     arrival: Option<Arrival>,
     watch: Option<Watch>,
@@ -168,6 +169,11 @@ impl Video {
     /// The other end can't decode.
     pub fn want_keyframe(&self, viewer: ViewerId) {
         self.order(viewer, |order| order.keyframe = true);
+    }
+
+    /// The other end has nothing any more of what was painted.
+    pub fn refresh(&self, viewer: ViewerId) {
+        self.order(viewer, |order| order.refresh = true);
     }
 
     /// The cursor channel takes messages (again): what was said on it may be lost.

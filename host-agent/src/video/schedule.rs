@@ -1,99 +1,77 @@
-//! When the next frame is made: only for a reason, at most 60 times a second, and never faster than the line takes it.
-//! Pure: the time and the state of the line are arguments.
+//! When the desktop is looked at, and when a stream makes its next frame: only for a reason, at most 60 times a second,
+//! and never faster than the line takes it. Pure: the time and the state of the line are arguments.
 
 use std::time::{Duration, Instant};
 
 /// Frames follow each other no faster: damage in between is merged into one.
 const INTERVAL: Duration = Duration::from_micros(16_600);
+/// A look at the desktop may come so much earlier than its turn: what changes 60 times a second does not do so evenly.
+const EARLY: Duration = Duration::from_millis(6);
 /// Keyframes follow each other no faster: one costs as much as half a second of motion.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// While a frame is still on its way out, look again after this long.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// A picture that has not changed for this long rests. Scrolling and typing come ten times a second: refined in
-/// between, the encoder's rate control would take each rest for easy content and code the next change far too well.
-const REST: Duration = Duration::from_millis(150);
-/// Between two refinements of a resting picture.
-const REFINE_INTERVAL: Duration = Duration::from_millis(50);
-/// Refinements of one resting picture; the encoder's rate control sharpens each a little.
-const REFINEMENTS: u8 = 10;
-/// A quantiser that nobody can tell from a better one on a desktop: no refinement below.
-const SHARP_QP: u8 = nearhand_encoder::LEAST_QP;
-/// Chromium asks for a keyframe whenever it saw no frame for three seconds, also of a screen that rests. Requests from
-/// here on are that question, and not a sign of trouble.
-const ASKED_BY_SILENCE: Duration = Duration::from_millis(2_500);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// What may be sent ahead of the bitrate's even flow, as time.
 const BURST: Duration = Duration::from_millis(80);
+
+/// Spreads something over the seconds, 60 times in each.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Option<Instant>);
+
+impl Pace {
+    /// When the next one may be.
+    pub(super) fn from(&self) -> Option<Instant> {
+        self.0
+    }
+
+    /// One was at `now`.
+    pub(super) fn taken(&mut self, now: Instant) {
+        let turn = self.0.map_or(now, |from| (from + EARLY).max(now));
+        self.0 = (turn + INTERVAL).checked_sub(EARLY);
+    }
+}
+
+/// Who wants a frame of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Somebody who can decode one that refers to the one before.
+    pub(super) next: bool,
+    /// Somebody who can't.
+    pub(super) keyframe: bool,
+}
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Capture, encode and send a frame.
+    /// Encode and send a frame.
     Frame {
         /// As a keyframe.
         keyframe: bool,
     },
-    /// Wait for the desktop to change, until then at the latest.
+    /// Wait until then at the latest.
     WaitUntil(Instant),
-    /// Wait for the desktop to change.
+    /// Wait until somebody wants a frame.
     Wait,
 }
 
 /// Decides when a frame is due.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Schedule {
-    damaged: bool,
-    keyframe_wanted: bool,
     last_keyframe: Option<Instant>,
     last_frame: Option<Instant>,
-    refinements_left: u8,
     /// The even flow of the bitrate has caught up with what was sent at this time.
     caught_up: Option<Instant>,
 }
 
 impl Schedule {
-    /// Nothing was sent: the first frame is a keyframe, and due at once.
-    pub(super) fn new() -> Self {
-        Self {
-            damaged: true,
-            keyframe_wanted: true,
-            last_keyframe: None,
-            last_frame: None,
-            refinements_left: 0,
-            caught_up: None,
-        }
-    }
-
-    /// The desktop changed.
-    pub(super) fn damaged(&mut self) {
-        self.damaged = true;
-    }
-
-    /// Decoding must start anew.
-    pub(super) fn want_keyframe(&mut self) {
-        self.keyframe_wanted = true;
-    }
-
-    /// The other end asks for a keyframe; `all_arrived`: it has everything that was sent.
-    pub(super) fn keyframe_asked(&mut self, now: Instant, all_arrived: bool) {
-        let silent =
-            self.last_frame.is_some_and(|last| now.saturating_duration_since(last) >= ASKED_BY_SILENCE);
-        if !(silent && all_arrived) {
-            self.keyframe_wanted = true;
-        }
-    }
-
     /// What to do at `now`; `line_free`: the transport would take a frame.
-    pub(super) fn next(&self, now: Instant, line_free: bool) -> Step {
+    pub(super) fn next(&self, now: Instant, wanted: Wanted, line_free: bool) -> Step {
         let keyframe_from = self.last_keyframe.map_or(now, |last| last + KEYFRAME_INTERVAL);
-        let reason_from = if self.damaged {
-            self.last_frame.map_or(now, |last| last + INTERVAL)
-        } else if self.keyframe_wanted {
-            keyframe_from
-        } else if self.refinements_left > 0 {
-            let pause = if self.refinements_left == REFINEMENTS { REST } else { REFINE_INTERVAL };
-            self.last_frame.map_or(now, |last| last + pause)
-        } else {
-            return Step::Wait;
+        let next_from = self.last_frame.and_then(|last| (last + INTERVAL).checked_sub(EARLY)).unwrap_or(now);
+        let reason_from = match wanted {
+            Wanted { next: true, .. } => next_from,
+            Wanted { keyframe: true, .. } => keyframe_from,
+            _ => return Step::Wait,
         };
         let flow_from = self.caught_up.and_then(|time| time.checked_sub(BURST)).unwrap_or(now);
         let from = reason_from.max(flow_from);
@@ -102,182 +80,112 @@ impl Schedule {
         } else if !line_free {
             Step::WaitUntil(now + LOOK_AGAIN)
         } else {
-            Step::Frame { keyframe: self.keyframe_wanted && keyframe_from <= now }
+            Step::Frame { keyframe: wanted.keyframe && keyframe_from <= now }
         }
     }
 
-    /// A frame was made at `now` and nothing had to be sent.
-    pub(super) fn skipped(&mut self, now: Instant) {
-        self.damaged = false;
-        self.refinements_left = 0;
-        self.last_frame = Some(now);
-    }
-
-    /// A frame of so many bits was sent at `now`. `changed`: it showed something new, so that it is worth refining.
-    pub(super) fn sent(&mut self, now: Instant, frame: Sent) {
-        if frame.keyframe {
-            self.keyframe_wanted = false;
+    /// A frame of so many bits was sent at `now`, on a line that takes `bitrate` bits per second.
+    pub(super) fn sent(&mut self, now: Instant, keyframe: bool, bits: u64, bitrate: u32) {
+        if keyframe {
             self.last_keyframe = Some(now);
         }
-        if frame.changed || frame.keyframe {
-            self.refinements_left = REFINEMENTS;
-        } else {
-            self.refinements_left = self.refinements_left.saturating_sub(1);
-        }
-        if frame.qp <= SHARP_QP {
-            self.refinements_left = 0;
-        }
-        self.damaged = false;
         self.last_frame = Some(now);
         let from = self.caught_up.map_or(now, |time| time.max(now));
-        let takes = frame.bits as f64 / f64::from(frame.bitrate.max(1));
+        let takes = bits as f64 / f64::from(bitrate.max(1));
         // A second is enough: what takes longer is the rate control's matter.
         self.caught_up = Some(from + Duration::from_secs_f64(takes.min(1.0)));
     }
-}
 
-/// What was sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
-    /// Length in bits.
-    pub(super) bits: u64,
-    /// Bits per second that the line takes just now.
-    pub(super) bitrate: u32,
-    /// It was a keyframe.
-    pub(super) keyframe: bool,
-    /// Its mean quantiser.
-    pub(super) qp: u8,
-    /// Something had changed on the desktop.
-    pub(super) changed: bool,
+    /// Whether a frame was sent not longer ago than this.
+    pub(super) fn is_running(&self, now: Instant, within: Duration) -> bool {
+        self.last_frame.is_some_and(|last| now.saturating_duration_since(last) < within)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SMALL: Sent = Sent { bits: 8_000, bitrate: 5_000_000, keyframe: false, qp: 30, changed: true };
+    const NEXT: Wanted = Wanted { next: true, keyframe: false };
+    const KEYFRAME: Wanted = Wanted { next: false, keyframe: true };
+    const BOTH: Wanted = Wanted { next: true, keyframe: true };
+    const RATE: u32 = 5_000_000;
 
     fn started() -> (Schedule, Instant) {
         let now = Instant::now();
-        let mut schedule = Schedule::new();
-        assert_eq!(schedule.next(now, true), Step::Frame { keyframe: true });
-        schedule.sent(now, Sent { keyframe: true, qp: 10, ..SMALL });
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.next(now, KEYFRAME, true), Step::Frame { keyframe: true });
+        schedule.sent(now, true, 8_000, RATE);
         (schedule, now)
     }
 
     #[test]
     fn nothing_happens_without_a_reason() {
         let (schedule, now) = started();
-        assert_eq!(schedule.next(now, true), Step::Wait);
-        assert_eq!(schedule.next(now + Duration::from_hours(1), true), Step::Wait);
+        assert_eq!(schedule.next(now, Wanted::default(), true), Step::Wait);
+        assert_eq!(schedule.next(now + Duration::from_hours(1), Wanted::default(), true), Step::Wait);
     }
 
     #[test]
-    fn damage_is_merged_to_sixty_a_second() {
-        let (mut schedule, mut now) = started();
-        let (mut frames, start) = (0, now);
-        while now < start + Duration::from_secs(1) {
-            schedule.damaged();
-            match schedule.next(now, true) {
-                Step::Frame { keyframe } => {
-                    assert!(!keyframe);
-                    schedule.sent(now, SMALL);
-                    frames += 1;
-                }
-                Step::WaitUntil(then) => assert!(then > now && then <= now + INTERVAL),
-                Step::Wait => panic!("damage is a reason"),
+    fn the_desktop_is_looked_at_sixty_times_a_second() {
+        for every in [1, 5, 16, 17] {
+            let (mut pace, start) = (Pace::default(), Instant::now());
+            let (mut now, mut looks, mut waited) = (start, 0, Duration::ZERO);
+            while now < start + Duration::from_secs(1) {
+                // Changes come a little early and late by turns.
+                let at = now + Duration::from_millis(if looks % 2 == 0 { 0 } else { 3 });
+                let then = pace.from().map_or(at, |from| from.max(at));
+                waited = waited.max(then - at);
+                pace.taken(then);
+                looks += 1;
+                now = (now + Duration::from_millis(every)).max(then);
             }
-            now += Duration::from_millis(1);
+            assert!((57..=62).contains(&looks), "{looks} of one each {every} ms");
+            assert!(every < 17 || waited < Duration::from_millis(1), "{waited:?}");
         }
-        assert!((55..=60).contains(&frames), "{frames}");
     }
 
     #[test]
     fn a_busy_line_is_waited_for_and_only_the_newest_frame_goes() {
-        let (mut schedule, now) = started();
-        schedule.damaged();
+        let (schedule, now) = started();
         let now = now + Duration::from_secs(1);
-        assert_eq!(schedule.next(now, false), Step::WaitUntil(now + LOOK_AGAIN));
-        schedule.damaged();
-        assert_eq!(schedule.next(now + LOOK_AGAIN, true), Step::Frame { keyframe: false });
+        assert_eq!(schedule.next(now, NEXT, false), Step::WaitUntil(now + LOOK_AGAIN));
+        assert_eq!(schedule.next(now + LOOK_AGAIN, NEXT, true), Step::Frame { keyframe: false });
     }
 
     #[test]
     fn a_large_frame_is_paid_off_before_the_next() {
         let (mut schedule, now) = started();
         let now = now + Duration::from_secs(1);
-        schedule.sent(now, Sent { bits: 2_500_000, ..SMALL });
-        schedule.damaged();
-        let Step::WaitUntil(then) = schedule.next(now, true) else {
+        schedule.sent(now, false, 2_500_000, RATE);
+        let Step::WaitUntil(then) = schedule.next(now, NEXT, true) else {
             panic!("half a second of line is in use")
         };
         assert_eq!(then + BURST, now + Duration::from_millis(500));
-        assert_eq!(schedule.next(then, true), Step::Frame { keyframe: false });
+        assert_eq!(schedule.next(then, NEXT, true), Step::Frame { keyframe: false });
     }
 
     #[test]
     fn keyframes_are_rare_however_often_they_are_wanted() {
         let (mut schedule, mut now) = started();
-        let (mut keyframes, start) = (0, now);
+        let (mut keyframes, mut frames, start) = (0, 0, now);
         while now < start + Duration::from_secs(5) {
             now += Duration::from_millis(5);
-            schedule.want_keyframe();
-            schedule.damaged();
-            if let Step::Frame { keyframe } = schedule.next(now, true) {
+            if let Step::Frame { keyframe } = schedule.next(now, BOTH, true) {
                 keyframes += u32::from(keyframe);
-                schedule.sent(now, Sent { keyframe, ..SMALL });
+                frames += 1;
+                schedule.sent(now, keyframe, 8_000, RATE);
             }
         }
         assert!((9..=10).contains(&keyframes), "{keyframes}");
+        assert!(frames > 200, "the others are not held up: {frames}");
     }
 
     #[test]
-    fn a_wanted_keyframe_needs_no_damage() {
-        let (mut schedule, now) = started();
-        schedule.want_keyframe();
-        assert_eq!(schedule.next(now, true), Step::WaitUntil(now + KEYFRAME_INTERVAL));
-        assert_eq!(schedule.next(now + KEYFRAME_INTERVAL, true), Step::Frame { keyframe: true });
-    }
-
-    #[test]
-    fn silence_alone_earns_no_keyframe() {
-        let (mut schedule, now) = started();
-        let later = now + Duration::from_secs(3);
-        schedule.keyframe_asked(later, true);
-        assert_eq!(
-            schedule.next(later, true),
-            Step::Wait,
-            "it has everything and asks because nothing comes"
-        );
-        schedule.keyframe_asked(later, false);
-        assert_eq!(
-            schedule.next(later, true),
-            Step::Frame { keyframe: true },
-            "the end of the last frame was lost"
-        );
-        let (mut schedule, now) = started();
-        let soon = now + Duration::from_secs(1);
-        schedule.keyframe_asked(soon, true);
-        assert_eq!(schedule.next(soon, true), Step::Frame { keyframe: true }, "it can't decode what it has");
-    }
-
-    #[test]
-    fn a_resting_picture_is_refined_and_then_left_alone() {
-        let (mut schedule, mut now) = started();
-        schedule.damaged();
-        now += Duration::from_secs(1);
-        schedule.sent(now, SMALL);
-        for refinement in 0..REFINEMENTS {
-            let pause = if refinement == 0 { REST } else { REFINE_INTERVAL };
-            assert_eq!(schedule.next(now, true), Step::WaitUntil(now + pause));
-            now += pause;
-            assert_eq!(schedule.next(now, true), Step::Frame { keyframe: false });
-            schedule.sent(now, Sent { changed: false, ..SMALL });
-        }
-        assert_eq!(schedule.next(now, true), Step::Wait);
-        schedule.damaged();
-        now += Duration::from_secs(1);
-        schedule.sent(now, Sent { qp: SHARP_QP, ..SMALL });
-        assert_eq!(schedule.next(now, true), Step::Wait, "sharp already");
+    fn who_can_decode_nothing_else_waits_for_a_keyframe() {
+        let (schedule, now) = started();
+        assert_eq!(schedule.next(now, KEYFRAME, true), Step::WaitUntil(now + KEYFRAME_INTERVAL));
+        let later = now + KEYFRAME_INTERVAL;
+        assert_eq!(schedule.next(later, KEYFRAME, true), Step::Frame { keyframe: true });
     }
 }

@@ -1,27 +1,31 @@
-//! The capture thread: waits for the desktop, and turns its newest state into one frame when the schedule says so.
-//! No frame ever waits behind another: what is not sent yet is not made yet.
+//! The capture thread: waits for the desktop, and shows its newest state to everybody who looks, each as their line allows.
+//! Nothing ever waits behind another: what is not sent yet is not made yet.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use nearhand_desktop::{Capture, Error as DesktopError, Event as DesktopEvent};
-use nearhand_encoder::{Config, Encoder, Error as EncoderError, Picture, Rect};
-use nearhand_protocol::channel::Channel;
-use nearhand_protocol::cursor::CursorMessage;
-use nearhand_protocol::grant::ViewGrant;
-use nearhand_protocol::wire::encode;
+use nearhand_encoder::{Error as EncoderError, Params};
+use nearhand_protocol::display::Layout;
+use nearhand_protocol::picture::Area;
+use nearhand_protocol::tile;
 use tokio::sync::mpsc;
 
-use super::rate::Rate;
-use super::schedule::{Schedule, Sent, Step};
-use super::{Change, Event, Order, Shared, Show};
+use super::schedule::{Pace, Step, Wanted};
+use super::screen::Screen;
+use super::stream::{Key, Stream};
+use super::trace::{self, Kind, Look};
+use super::viewer::Viewer;
+use super::{Change, Event, Order, Shared, ViewerId};
 use crate::cursor::Cursor;
 use crate::input::Placed;
-use crate::rtc::{EncodedFrame, Transport};
+use crate::rtc::EncodedFrame;
 
 /// A screen that can't be captured is tried again after this long.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
+/// Most tabs that the screen is shown to.
+const MOST_VIEWERS: usize = 8;
+/// A stream whose last frame is not older than this is running.
+const RUNNING: Duration = Duration::from_millis(200);
 
 /// Why nothing can be shown any more.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +42,15 @@ pub(super) struct Worker<'a> {
     shared: &'a Shared,
     events: &'a mpsc::Sender<Event>,
     placed: Placed,
-    live: Option<Live>,
-}
-
-/// What there is while the screen is shown.
-struct Live {
-    grant: ViewGrant,
-    transport: Arc<dyn Transport>,
-    schedule: Schedule,
-    rate: Rate,
-    codec: Option<(Picture, Encoder)>,
-    cursor: Cursor,
+    viewers: Vec<Viewer>,
+    streams: Vec<Stream>,
+    screen: Option<Screen>,
+    coder: tile::Encoder,
+    pace: Pace,
+    /// The desktop changed since it was looked at.
+    damaged: bool,
+    looked: Look,
+    pointer: (u16, u16),
     /// The screen could not be captured, and when it is tried again.
     unavailable: Option<Instant>,
     started: Instant,
@@ -58,6 +60,16 @@ struct Live {
     last_tick: u64,
 }
 
+/// When to look again at the latest.
+#[derive(Debug, Default)]
+struct Wake(Option<Instant>);
+
+impl Wake {
+    fn at(&mut self, then: Instant) {
+        self.0 = Some(self.0.map_or(then, |wake| wake.min(then)));
+    }
+}
+
 impl<'a> Worker<'a> {
     pub(super) fn new(
         capture: Box<dyn Capture>,
@@ -65,7 +77,25 @@ impl<'a> Worker<'a> {
         events: &'a mpsc::Sender<Event>,
         placed: Placed,
     ) -> Self {
-        Self { capture, shared, events, placed, live: None }
+        let now = Instant::now();
+        Self {
+            capture,
+            shared,
+            events,
+            placed,
+            viewers: Vec::new(),
+            streams: Vec::new(),
+            screen: None,
+            coder: tile::Encoder::default(),
+            pace: Pace::default(),
+            damaged: true,
+            looked: Look { damage: now, grab: now, grabbed: now },
+            pointer: (0, 0),
+            unavailable: None,
+            started: now,
+            first_timestamp: rand::random(),
+            last_tick: 0,
+        }
     }
 
     /// Runs until it is told to quit, or the desktop is lost.
@@ -75,207 +105,336 @@ impl<'a> Worker<'a> {
             if orders.quit {
                 return Ok(());
             }
-            for order in orders.viewers.into_values() {
-                self.obey(order)?;
+            for (viewer, order) in orders.viewers {
+                self.obey(viewer, order);
             }
             let timeout = self.step()?;
             // While nothing is shown the desktop's events are read and forgotten, so that they don't pile up there.
             match self.capture.wait(timeout)? {
                 None => {}
-                Some(DesktopEvent::Damage) => {
-                    if let Some(live) = &mut self.live {
-                        live.schedule.damaged();
-                    }
-                }
-                Some(DesktopEvent::Resized) => {
-                    if let Some(live) = &mut self.live {
-                        live.schedule.damaged();
-                        live.schedule.want_keyframe();
-                        live.codec = None;
-                        self.tell(Event::Layout(self.capture.layout().clone()));
-                    }
-                }
-                Some(DesktopEvent::Cursor) => self.shape()?,
-                Some(DesktopEvent::Pointer) => self.pointer()?,
+                Some(DesktopEvent::Damage) => self.damaged = true,
+                Some(DesktopEvent::Resized) => self.resized(),
+                Some(DesktopEvent::Cursor) => self.shape(None)?,
+                Some(DesktopEvent::Pointer) => self.pointer(None)?,
             }
         }
     }
 
-    fn obey(&mut self, order: Order) -> Result<(), WorkerError> {
+    fn obey(&mut self, id: ViewerId, order: Order) {
         match order.show {
-            Change::Begin(show) => self.begin(show),
-            Change::Stop => self.live = None,
+            Change::Begin(show) => {
+                self.leave(id);
+                if self.viewers.len() >= MOST_VIEWERS {
+                    tracing::warn!("one viewer more than the screen is shown to");
+                    return;
+                }
+                self.viewers.push(Viewer::new(id, show.grant, show.transport));
+                self.tell(Event::Layout(self.capture.layout().clone()));
+                self.look_at(self.viewers.len() - 1);
+                self.cursor(id);
+            }
+            Change::Stop => self.leave(id),
             Change::None => {}
         }
-        if let Some(live) = &mut self.live {
-            if order.keyframe {
-                live.schedule.keyframe_asked(Instant::now(), live.transport.stats().all_arrived);
-            }
-            if let Some(arrival) = order.arrival {
-                live.rate.arrival(arrival);
-            }
-            if order.cursor {
-                live.cursor = Cursor::default();
-                self.cursor()?;
-            }
+        let now = Instant::now();
+        let Some(viewer) = self.viewers.iter_mut().find(|viewer| viewer.id == id) else { return };
+        if let Some(painted) = order.painted {
+            viewer.painted(&painted);
         }
-        Ok(())
+        if order.keyframe {
+            viewer.keyframe_asked(now);
+        }
+        if order.refresh {
+            viewer.refresh(now);
+        }
+        if let Some(arrival) = order.arrival {
+            viewer.rate.arrival(arrival);
+        }
+        if let Some(watch) = order.watch {
+            viewer.wish(watch);
+        }
+        if order.cursor {
+            viewer.cursor = Cursor::default();
+            self.cursor(id);
+        }
     }
 
-    fn begin(&mut self, show: Show) {
-        self.live = Some(Live {
-            grant: show.grant,
-            transport: show.transport,
-            schedule: Schedule::new(),
-            rate: Rate::new(),
-            codec: None,
-            cursor: Cursor::default(),
-            unavailable: None,
-            started: Instant::now(),
-            first_timestamp: rand::random(),
-            last_tick: 0,
-        });
+    fn leave(&mut self, id: ViewerId) {
+        self.viewers.retain(|viewer| viewer.id != id);
+        self.tidy();
+    }
+
+    /// Ends the streams that nobody looks at, and forgets the screen with the last viewer.
+    fn tidy(&mut self) {
+        let viewers = &self.viewers;
+        self.streams.retain(|stream| viewers.iter().any(|viewer| shows(stream, viewer)));
+        if viewers.is_empty() {
+            self.screen = None;
+        }
+    }
+
+    fn resized(&mut self) {
+        self.damaged = true;
+        self.screen = None;
+        self.streams.clear();
+        if self.viewers.is_empty() {
+            return;
+        }
         self.tell(Event::Layout(self.capture.layout().clone()));
-        if let Err(error) = self.cursor() {
-            tracing::debug!(%error, "the cursor is not known");
+        for at in 0..self.viewers.len() {
+            self.look_at(at);
         }
     }
 
-    /// Makes the frame that is due, if one is, and says how long to wait for the desktop.
+    /// Shows this viewer what it wants to see of the desktop, from the beginning.
+    fn look_at(&mut self, at: usize) {
+        let viewer = &mut self.viewers[at];
+        let (monitor, area) = part(self.capture.layout(), viewer.monitor());
+        let view = viewer.look_at(monitor, area);
+        let viewer = viewer.id;
+        self.tell(Event::View { viewer, view });
+        self.tidy();
+    }
+
+    /// Does what is due, and says how long to wait for the desktop.
     fn step(&mut self) -> Result<Option<Duration>, WorkerError> {
         let now = Instant::now();
-        let Some(live) = &mut self.live else { return Ok(None) };
-        if live.grant.check().is_err() {
-            self.live = None;
-            return Ok(None);
+        self.viewers.retain(|viewer| viewer.grant.check().is_ok());
+        self.tidy();
+        let mut wake = Wake::default();
+        self.wishes(now, &mut wake);
+        if self.viewers.iter().any(Viewer::is_watching) {
+            self.look(now, &mut wake)?;
         }
-        if let Some(again) = live.unavailable.filter(|again| *again > now) {
-            return Ok(Some(again - now));
+        let mut more = self.attend(&mut wake);
+        for at in 0..self.streams.len() {
+            more |= self.stream(at, &mut wake)?;
         }
-        match live.schedule.next(now, live.transport.can_send_frame()) {
-            Step::Wait => Ok(None),
-            Step::WaitUntil(then) => Ok(Some(then.saturating_duration_since(now))),
-            Step::Frame { keyframe } => {
-                self.frame(keyframe)?;
-                Ok(Some(Duration::ZERO))
+        if more {
+            return Ok(Some(Duration::ZERO));
+        }
+        Ok(wake.0.map(|then| then.saturating_duration_since(Instant::now())))
+    }
+
+    fn wishes(&mut self, now: Instant, wake: &mut Wake) {
+        for at in 0..self.viewers.len() {
+            let viewer = &mut self.viewers[at];
+            match viewer.grant_wish(now) {
+                Ok(Some(_)) => {
+                    let shown = (viewer.view.monitor, viewer.view.area);
+                    if part(self.capture.layout(), viewer.monitor()) != shown {
+                        self.look_at(at);
+                    }
+                }
+                Ok(None) => {}
+                Err(then) => wake.at(then),
+            }
+            let viewer = &mut self.viewers[at];
+            match viewer.figures(now) {
+                Ok(Some(figures)) => {
+                    let viewer = viewer.id;
+                    wake.at(now + Duration::from_secs(1));
+                    self.tell(Event::Figures { viewer, figures });
+                }
+                Ok(None) => {}
+                Err(then) => wake.at(then),
             }
         }
     }
 
-    /// Captures, encodes and sends one frame.
-    fn frame(&mut self, keyframe: bool) -> Result<(), WorkerError> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        let frame = match self.capture.grab(&live.grant) {
+    /// Looks at the desktop, where it changed and that may be.
+    fn look(&mut self, now: Instant, wake: &mut Wake) -> Result<(), WorkerError> {
+        if self.screen.is_some() && !self.damaged {
+            return Ok(());
+        }
+        if let Some(then) = self.unavailable.max(self.pace.from()).filter(|then| *then > now) {
+            wake.at(then);
+            return Ok(());
+        }
+        let Some(first) = self.viewers.first() else { return Ok(()) };
+        let grab = Instant::now();
+        let frame = match self.capture.grab(&first.grant) {
             Ok(frame) => frame,
+            // Looked for again with the next step.
             Err(DesktopError::Revoked(_)) => {
-                self.live = None;
+                wake.at(now);
                 return Ok(());
             }
             Err(DesktopError::Refused { what, reason }) => {
                 tracing::debug!(what, %reason, "the screen can't be captured just now");
-                let first = live.unavailable.replace(Instant::now() + UNAVAILABLE).is_none();
-                if first {
+                wake.at(now + UNAVAILABLE);
+                if self.unavailable.replace(now + UNAVAILABLE).is_none() {
                     self.tell(Event::Screen { available: false });
                 }
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        let back = live.unavailable.take().is_some();
-        let changed = !frame.damage.is_empty();
+        self.damaged = false;
+        self.pace.taken(now);
+        let (Ok(width), Ok(height)) = (u16::try_from(frame.width), u16::try_from(frame.height)) else {
+            return Err(EncoderError::Size { width: frame.width, height: frame.height }.into());
+        };
+        let screen = match self.screen.take().filter(|screen| screen.fits(&frame)) {
+            Some(screen) => self.screen.insert(screen),
+            None => self.screen.insert(Screen::new(width, height)),
+        };
+        let changed = screen.follow(&frame);
         let captured = frame.captured_at;
-        let fits = |picture: &Picture| picture.screen_size() == (frame.width, frame.height);
-        let fresh = !live.codec.as_ref().is_some_and(|(picture, _)| fits(picture));
-        if fresh {
-            let config = Config::new(frame.width, frame.height, live.rate.bitrate());
-            live.codec = Some((Picture::new(frame.width, frame.height)?, Encoder::new(&config)?));
+        let grabbed = Instant::now();
+        self.looked = Look { damage: frame.damaged_at, grab, grabbed };
+        for area in &changed {
+            self.viewers.iter_mut().for_each(|viewer| viewer.change(*area, captured));
+            self.streams.iter_mut().for_each(|stream| stream.change(*area));
         }
-        let Some((picture, encoder)) = &mut live.codec else { return Ok(()) };
-        if fresh {
-            let everything = [Rect::new(0, 0, frame.width, frame.height)];
-            picture.update_from_bgra(frame.pixels, frame.stride, &everything)?;
-        } else {
-            let damage: Vec<Rect> =
-                frame.damage.iter().map(|rect| Rect::new(rect.x, rect.y, rect.width, rect.height)).collect();
-            picture.update_from_bgra(frame.pixels, frame.stride, &damage)?;
-        }
-
-        let keyframe = keyframe || fresh;
-        let since = captured.saturating_duration_since(live.started);
-        let timestamp_ms = since.as_millis() as i64;
-        // Two frames of one timestamp would be one picture to the browser.
-        let tick = ((since.as_micros() * 90 / 1000) as u64).max(live.last_tick + 1);
-        live.last_tick = tick;
-        let timestamp = live.first_timestamp.wrapping_add(tick as u32);
-        let encoded = encoder.encode(picture, timestamp_ms, keyframe)?;
-        let now = Instant::now();
-        match encoded {
-            // The customer may have taken the leave back while this frame was being encoded.
-            _ if live.grant.check().is_err() => self.live = None,
-            None => live.schedule.skipped(now),
-            Some(encoded) => {
-                let bits = encoded.data.len() as u64 * 8;
-                let sent = Sent {
-                    bits,
-                    bitrate: live.rate.bitrate(),
-                    keyframe: encoded.keyframe,
-                    qp: encoded.qp,
-                    changed,
-                };
-                live.schedule.sent(now, sent);
-                live.rate.sent(bits);
-                let frame = EncodedFrame {
-                    annex_b: Bytes::from(encoded.data),
-                    timestamp,
-                    keyframe: encoded.keyframe,
-                };
-                if live.transport.send_frame(frame).is_err() {
-                    // The encoder refers to a picture now that the other end never gets.
-                    live.schedule.want_keyframe();
-                    live.schedule.damaged();
-                }
-                if live.rate.update(now, &live.transport.stats()) {
-                    encoder.set_bitrate(live.rate.bitrate())?;
-                    live.transport.set_pacing(Some(live.rate.pacing(now)));
-                }
-            }
-        }
-        if back {
+        self.viewers.iter_mut().for_each(|viewer| viewer.tally.captured(grabbed - grab));
+        if self.unavailable.take().is_some() {
             self.tell(Event::Screen { available: true });
         }
         Ok(())
     }
 
-    /// Says everything about the cursor.
-    fn cursor(&mut self) -> Result<(), DesktopError> {
-        self.shape()?;
-        self.pointer()
+    /// Sends every viewer what goes without a frame. True where there may be more.
+    fn attend(&mut self, wake: &mut Wake) -> bool {
+        let Some(screen) = &self.screen else { return false };
+        let mut more = false;
+        for viewer in &mut self.viewers {
+            let now = Instant::now();
+            let corner = viewer.view.area;
+            if !fits(screen, corner) {
+                continue;
+            }
+            let pointer = (self.pointer.0.saturating_sub(corner.x), self.pointer.1.saturating_sub(corner.y));
+            let running = self
+                .streams
+                .iter()
+                .any(|stream| shows(stream, viewer) && stream.schedule.is_running(now, RUNNING));
+            let attended = viewer.attend(now, screen, &mut self.coder, &self.looked, (pointer, running));
+            more |= attended.more;
+            if let Some(then) = attended.again {
+                wake.at(then);
+            }
+            viewer.measure(now);
+            if viewer.wants_frame() && !self.streams.iter().any(|stream| shows(stream, viewer)) {
+                let key = Key { area: corner, own: None };
+                match Stream::new(key, viewer.bitrate()) {
+                    Ok(stream) => self.streams.push(stream),
+                    Err(error) => tracing::error!(%error, "no video of this view"),
+                }
+            }
+        }
+        more
     }
 
-    fn shape(&mut self) -> Result<(), DesktopError> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        match self.capture.cursor(&live.grant) {
-            Ok(shape) => {
-                if let Some(message) = live.cursor.shape(shape) {
-                    live.say(&message);
-                }
-                Ok(())
+    /// Makes the frame of a stream that is due, if one is. True where one was made.
+    fn stream(&mut self, at: usize, wake: &mut Wake) -> Result<bool, WorkerError> {
+        let now = Instant::now();
+        let (stream, Some(screen)) = (&mut self.streams[at], &self.screen) else { return Ok(false) };
+        let viewers: Vec<&mut Viewer> = self
+            .viewers
+            .iter_mut()
+            .filter(|viewer| shows(stream, viewer) && fits(screen, viewer.view.area))
+            .collect();
+        let mut wanted = Wanted::default();
+        for viewer in viewers.iter().filter(|viewer| viewer.wants_frame()) {
+            if viewer.synced {
+                wanted.next = true;
+            } else {
+                wanted.keyframe = true;
             }
-            Err(error) => bearable(error),
+        }
+        let free = viewers.iter().all(|viewer| !viewer.is_watching() || viewer.transport.can_send_frame());
+        let keyframe = match stream.schedule.next(now, wanted, free) {
+            Step::Wait => return Ok(false),
+            Step::WaitUntil(then) => {
+                wake.at(then);
+                return Ok(false);
+            }
+            Step::Frame { keyframe } => keyframe,
+        };
+        // Two frames of one timestamp would be one picture to the browser.
+        let since = self.looked.grabbed.saturating_duration_since(self.started);
+        let tick = ((since.as_micros() * 90 / 1000) as u64).max(self.last_tick + 1);
+        let timestamp = self.first_timestamp.wrapping_add(tick as u32);
+        let size = stream.size();
+        let (mut takers, mut others) = (Vec::new(), Vec::new());
+        for viewer in viewers {
+            let takes =
+                viewer.is_watching() && (keyframe || viewer.synced) && viewer.announce(timestamp, size, now);
+            if takes { takers.push(viewer) } else { others.push(viewer) }
+        }
+        if takers.is_empty() {
+            wake.at(now + Duration::from_millis(15));
+            return Ok(false);
+        }
+        // They miss a frame that the next one refers to.
+        others.into_iter().for_each(|viewer| viewer.synced = false);
+        self.last_tick = tick;
+        let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
+        let params = Params { keyframe, ..Params::new(tick as i64 / 90) };
+        let encoded = stream.encode(screen, &params, bitrate)?;
+        let done = Instant::now();
+        let Some(encoded) = encoded else {
+            takers.iter_mut().for_each(|viewer| viewer.frame_failed(done));
+            return Ok(true);
+        };
+        let bits = encoded.annex_b.len() as u64 * 8;
+        stream.schedule.sent(done, encoded.keyframe, bits, bitrate);
+        for viewer in takers {
+            // The customer may have taken the leave back while this frame was being encoded.
+            if viewer.grant.check().is_err() {
+                continue;
+            }
+            let frame =
+                EncodedFrame { annex_b: encoded.annex_b.clone(), timestamp, keyframe: encoded.keyframe };
+            if viewer.transport.send_frame(frame).is_err() {
+                // The encoder refers to a picture now that the other end never gets.
+                viewer.frame_failed(done);
+                continue;
+            }
+            trace::sent(Kind::Frame, timestamp, &self.looked, encoded.converted, done);
+            viewer.synced |= encoded.keyframe;
+            viewer.rate.sent(bits);
+            viewer.rate.coded(done, encoded.qp);
+            viewer.tally.frame(done - now, encoded.annex_b.len(), size);
+        }
+        Ok(true)
+    }
+
+    /// Says everything about the cursor to this viewer.
+    fn cursor(&mut self, id: ViewerId) {
+        if let Err(error) = self.shape(Some(id)).and_then(|()| self.pointer(Some(id))) {
+            tracing::debug!(%error, "the cursor is not known");
         }
     }
 
-    fn pointer(&mut self) -> Result<(), DesktopError> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        match self.capture.pointer(&live.grant) {
-            Ok((x, y)) => {
-                if let Some(message) = live.cursor.at(x, y, self.placed.is_at(x, y)) {
-                    live.say(&message);
+    fn shape(&mut self, only: Option<ViewerId>) -> Result<(), DesktopError> {
+        for viewer in self.viewers.iter_mut().filter(|viewer| only.is_none_or(|id| id == viewer.id)) {
+            match self.capture.cursor(&viewer.grant) {
+                Ok(shape) => {
+                    if let Some(message) = viewer.cursor.shape(shape) {
+                        viewer.say(&message);
+                    }
                 }
-                Ok(())
+                Err(error) => bearable(error)?,
             }
-            Err(error) => bearable(error),
         }
+        Ok(())
+    }
+
+    fn pointer(&mut self, only: Option<ViewerId>) -> Result<(), DesktopError> {
+        for viewer in self.viewers.iter_mut().filter(|viewer| only.is_none_or(|id| id == viewer.id)) {
+            match self.capture.pointer(&viewer.grant) {
+                Ok((x, y)) => {
+                    self.pointer = (x, y);
+                    if let Some(message) = viewer.cursor.at(x, y, self.placed.is_at(x, y)) {
+                        viewer.say(&message);
+                    }
+                }
+                Err(error) => bearable(error)?,
+            }
+        }
+        Ok(())
     }
 
     fn tell(&self, event: Event) {
@@ -284,18 +443,25 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl Live {
-    fn say(&mut self, message: &CursorMessage) {
-        match encode(message) {
-            Ok(bytes) => {
-                if self.transport.send(Channel::Cursor, bytes.into()).is_err() {
-                    // Told again when the channel opens or has room: the driver says when.
-                    tracing::trace!("the cursor channel takes nothing now");
-                }
-            }
-            Err(error) => tracing::debug!(%error, "the cursor can't be told"),
-        }
-    }
+/// Whether this stream is the viewer's.
+fn shows(stream: &Stream, viewer: &Viewer) -> bool {
+    stream.key.area == viewer.view.area && stream.key.own.is_none_or(|own| own == viewer.id)
+}
+
+/// Whether a view of the layout lies within what was captured: the two change one after the other.
+fn fits(screen: &Screen, area: Area) -> bool {
+    area.within(screen.grid().width, screen.grid().height)
+}
+
+/// What of the picture is shown of this monitor, or of all.
+fn part(layout: &Layout, monitor: Option<u8>) -> (Option<u8>, Area) {
+    let all = Area::new(0, 0, layout.width.max(1), layout.height.max(1));
+    let found = layout.monitors.iter().find(|one| Some(one.id) == monitor);
+    let found = found.and_then(|one| {
+        let area = Area::new(one.x, one.y, one.width, one.height);
+        super::region::common(area, all).map(|area| (monitor, area))
+    });
+    found.unwrap_or((None, all))
 }
 
 /// Only a lost desktop ends the thread; a cursor that can't be read now is read at its next change.

@@ -1,0 +1,182 @@
+//! What was sent to one viewer, and is not known to be painted. Pure: the time is an argument.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::picture::{Area, Painted};
+
+/// Most updates whose fate is not known: as many as a viewer's report tells about.
+const MOST: usize = 120;
+/// Updates overtake each other by no more than this.
+const OVERTAKEN: u32 = 3;
+/// A viewer tells what it painted after this long at the latest.
+const TOLD_AFTER: Duration = Duration::from_millis(200);
+/// Nothing is given up earlier without a word from the viewer.
+const LEAST_WAIT: Duration = Duration::from_millis(300);
+/// What a frame takes from being announced to being painted, beside the round trip: it is encoded, let out packet by
+/// packet, perhaps repeated in parts, and decoded.
+const FRAME: Duration = Duration::from_millis(400);
+/// A viewer that tells nothing at all is waited for longer each time, up to this many times as long.
+const MOST_PATIENCE: u32 = 16;
+
+/// One update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Its number.
+    pub(super) number: u32,
+    /// When it was sent.
+    pub(super) at: Instant,
+    /// What its tiles and moves painted.
+    pub(super) areas: Vec<Area>,
+    /// The cells that its frame is for.
+    pub(super) cells: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sent: Sent,
+    /// The viewer knows of later ones, and this one was not painted.
+    missing: bool,
+    /// And of a later frame that was painted.
+    overtaken: bool,
+}
+
+/// The updates outstanding.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    last: u32,
+    entries: VecDeque<Entry>,
+    highest: u32,
+    patience: u32,
+}
+
+impl Ledger {
+    /// Nothing was sent.
+    pub(super) const fn new() -> Self {
+        Self { last: 0, entries: VecDeque::new(), highest: 0, patience: 1 }
+    }
+
+    /// The number of the next update.
+    pub(super) const fn next_number(&self) -> u32 {
+        self.last + 1
+    }
+
+    /// The oldest update of which it is not known whether it was painted, or the next one.
+    pub(super) fn since(&self) -> u32 {
+        self.entries.front().map_or(self.next_number(), |entry| entry.sent.number)
+    }
+
+    /// Whether one more may be sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.entries.len() < MOST
+    }
+
+    /// The update with the next number was sent. What it pushes out is taken for lost.
+    pub(super) fn sent(&mut self, sent: Sent) -> Option<Sent> {
+        self.last = sent.number;
+        let oldest = if self.has_room() { None } else { self.entries.pop_front() };
+        self.entries.push_back(Entry { sent, missing: false, overtaken: false });
+        oldest.map(|entry| entry.sent)
+    }
+
+    /// Nothing of it matters any more: the viewer looks at something else.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+    }
+
+    /// The viewer tells what it painted. What it tells of updates that were never sent is nothing.
+    pub(super) fn painted(&mut self, painted: &Painted) {
+        if painted.highest > self.last || painted.highest < self.highest {
+            return;
+        }
+        self.highest = painted.highest;
+        self.patience = 1;
+        let mut frame_came = None;
+        self.entries.retain_mut(|entry| match painted.tells(entry.sent.number) {
+            Some(true) => {
+                if !entry.sent.cells.is_empty() {
+                    frame_came = Some(entry.sent.number);
+                }
+                false
+            }
+            Some(false) => {
+                entry.missing = true;
+                true
+            }
+            None => {
+                // So far back that it will never be told.
+                entry.missing |= entry.sent.number < painted.highest;
+                true
+            }
+        });
+        if let Some(came) = frame_came {
+            self.entries.iter_mut().for_each(|entry| entry.overtaken |= entry.sent.number < came);
+        }
+    }
+
+    /// Takes out what is lost by now.
+    pub(super) fn lost(&mut self, now: Instant, round_trip: Duration) -> Vec<Sent> {
+        let (highest, patience) = (self.highest, self.patience);
+        let mut lost = Vec::new();
+        let mut silent = false;
+        self.entries.retain_mut(|entry| {
+            if entry.overtaken_by(highest) || now >= entry.deadline(round_trip, patience) {
+                silent |= !entry.missing;
+                let none = Sent { number: 0, at: now, areas: Vec::new(), cells: Vec::new() };
+                lost.push(std::mem::replace(&mut entry.sent, none));
+                false
+            } else {
+                true
+            }
+        });
+        if silent {
+            self.patience = (self.patience * 2).min(MOST_PATIENCE);
+        }
+        lost
+    }
+
+    /// When something may be lost.
+    pub(super) fn deadline(&self, round_trip: Duration) -> Option<Instant> {
+        self.entries.iter().map(|entry| entry.deadline(round_trip, self.patience)).min()
+    }
+
+    /// The cells of frames that are not known to be painted, with the number of the update that announced each.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        self.entries.iter().flat_map(|entry| entry.sent.cells.iter().map(|cell| (*cell, entry.sent.number)))
+    }
+
+    /// Takes out the frames, which are not to be waited for any more.
+    pub(super) fn give_up_frames(&mut self) -> Vec<Sent> {
+        let mut given_up = Vec::new();
+        self.entries.retain_mut(|entry| {
+            if !entry.sent.cells.is_empty() {
+                given_up.push(entry.sent.clone());
+            }
+            entry.sent.cells.is_empty()
+        });
+        given_up
+    }
+
+    /// Whether something was sent that may have been lost for longer than a round trip.
+    pub(super) fn is_missing_some(&self) -> bool {
+        self.entries.iter().any(|entry| entry.missing && entry.sent.cells.is_empty())
+    }
+}
+
+impl Entry {
+    fn overtaken_by(&self, highest: u32) -> bool {
+        let frame = !self.sent.cells.is_empty();
+        self.missing && highest >= self.sent.number + OVERTAKEN && (!frame || self.overtaken)
+    }
+
+    fn deadline(&self, round_trip: Duration, patience: u32) -> Instant {
+        let frame = !self.sent.cells.is_empty();
+        let wait = match (frame, self.missing) {
+            (false, true) => round_trip * 3 / 2 + Duration::from_millis(30),
+            (false, false) => (round_trip * 2 + TOLD_AFTER).max(LEAST_WAIT) * patience,
+            (true, true) if self.overtaken => round_trip * 3 / 2 + Duration::from_millis(30),
+            (true, _) => (round_trip * 2 + TOLD_AFTER + FRAME) * patience,
+        };
+        self.sent.at + wait
+    }
+}

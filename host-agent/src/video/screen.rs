@@ -1,0 +1,154 @@
+//! The picture as of the last look at the desktop. It knows what really changed: programs paint anew what looks the same.
+
+use nearhand_desktop::{Frame, Rect};
+use nearhand_protocol::picture::{Area, CELL};
+
+use super::region::{Grid, Region};
+
+/// What is shown, in memory of its own: it is read long after the desktop went on.
+#[derive(Debug)]
+pub(super) struct Screen {
+    grid: Grid,
+    /// Blue, green, red and a byte without meaning for each pixel, rows without gaps.
+    pixels: Vec<u8>,
+    seen: bool,
+}
+
+impl Screen {
+    /// A black one.
+    pub(super) fn new(width: u16, height: u16) -> Self {
+        let grid = Grid { width, height };
+        Self { grid, pixels: vec![0; usize::from(width) * usize::from(height) * 4], seen: false }
+    }
+
+    /// Its size.
+    pub(super) const fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// Whether this is a picture of it.
+    pub(super) fn fits(&self, frame: &Frame<'_>) -> bool {
+        (u32::from(self.grid.width), u32::from(self.grid.height)) == (frame.width, frame.height)
+    }
+
+    /// All pixels.
+    pub(super) fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// Bytes from one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        usize::from(self.grid.width) * 4
+    }
+
+    /// The pixels from the corner of an area on.
+    pub(super) fn from(&self, x: u16, y: u16) -> &[u8] {
+        &self.pixels[usize::from(y) * self.stride() + usize::from(x) * 4..]
+    }
+
+    /// Follows the desktop, of which this is a picture, and says where pixels are others than before.
+    pub(super) fn follow(&mut self, frame: &Frame<'_>) -> Vec<Area> {
+        let mut changed = Region::new(self.grid);
+        if !std::mem::replace(&mut self.seen, true) {
+            let row = self.stride();
+            for (to, from) in self.pixels.chunks_exact_mut(row).zip(frame.pixels.chunks(frame.stride)) {
+                to.copy_from_slice(&from[..row]);
+            }
+            return vec![self.grid.all()];
+        }
+        for rect in frame.damage {
+            self.compare(frame, *rect, &mut changed);
+        }
+        changed.take()
+    }
+
+    fn compare(&mut self, frame: &Frame<'_>, rect: Rect, changed: &mut Region) {
+        let Some(rect) = rect.clip(self.grid.width.into(), self.grid.height.into()) else { return };
+        let cell = u32::from(CELL);
+        let mut y = rect.y;
+        while y < rect.y + rect.height {
+            let bottom = (y - y % cell + cell).min(rect.y + rect.height);
+            let mut x = rect.x;
+            while x < rect.x + rect.width {
+                let right = (x - x % cell + cell).min(rect.x + rect.width);
+                if let Some(area) = self.compare_cell(frame, (x, y), (right, bottom)) {
+                    changed.add(area);
+                }
+                x = right;
+            }
+            y = bottom;
+        }
+    }
+
+    /// Copies a part of one cell, and returns the box around what was different.
+    fn compare_cell(
+        &mut self,
+        frame: &Frame<'_>,
+        (x, y): (u32, u32),
+        (right, bottom): (u32, u32),
+    ) -> Option<Area> {
+        let stride = self.stride();
+        let bytes = x as usize * 4..right as usize * 4;
+        let mut columns: Option<(usize, usize)> = None;
+        let (mut first, mut last) = (None, y);
+        for row in y..bottom {
+            let new = &frame.pixels[row as usize * frame.stride..][bytes.clone()];
+            let old = &mut self.pixels[row as usize * stride..][bytes.clone()];
+            if new == old {
+                continue;
+            }
+            let (new_pixels, old_pixels) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
+            let differ = |at: &usize| new_pixels[*at][..3] != old_pixels[*at][..3];
+            let left = (0..new_pixels.len()).find(differ);
+            let end = (0..new_pixels.len()).rfind(differ);
+            if let (Some(left), Some(end)) = (left, end) {
+                columns = Some(columns.map_or((left, end), |(a, b)| (a.min(left), b.max(end))));
+                first.get_or_insert(row);
+                last = row;
+            }
+            old.copy_from_slice(new);
+        }
+        let ((left, end), first) = (columns?, first?);
+        let (width, height) = ((end - left + 1) as u16, (last - first + 1) as u16);
+        Some(Area::new((x as usize + left) as u16, first as u16, width, height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn frame<'a>(pixels: &'a [u8], damage: &'a [Rect]) -> Frame<'a> {
+        let now = Instant::now();
+        Frame { width: 100, height: 70, stride: 400, pixels, damage, damaged_at: now, captured_at: now }
+    }
+
+    #[test]
+    fn only_what_is_different_counts() {
+        let mut screen = Screen::new(100, 70);
+        let mut pixels = vec![7; 100 * 70 * 4];
+        let everything = [Rect::new(0, 0, 100, 70)];
+        assert_eq!(screen.follow(&frame(&pixels, &everything)), [Area::new(0, 0, 100, 70)]);
+        assert_eq!(screen.follow(&frame(&pixels, &everything)), [], "painted anew, and the same");
+        pixels[3] = 9;
+        assert_eq!(screen.follow(&frame(&pixels, &everything)), [], "the fourth byte has no meaning");
+        for (x, y) in [(10, 5), (12, 4), (70, 69)] {
+            pixels[(y * 100 + x) * 4] = 200;
+        }
+        let changed = screen.follow(&frame(&pixels, &everything));
+        assert_eq!(changed, [Area::new(10, 4, 3, 2), Area::new(70, 69, 1, 1)]);
+        assert_eq!(screen.pixels(), pixels);
+    }
+
+    #[test]
+    fn what_is_not_damaged_is_not_read() {
+        let mut screen = Screen::new(100, 70);
+        screen.follow(&frame(&[0; 28_000], &[]));
+        let changed = screen.follow(&frame(&[5; 28_000], &[Rect::new(60, 60, 90, 90)]));
+        assert_eq!(changed, [Area::new(60, 60, 40, 10)]);
+        assert_eq!(screen.from(60, 60)[0], 5);
+        assert_eq!(screen.from(59, 60)[0], 0);
+    }
+}

@@ -1,0 +1,477 @@
+//! One technician's tab: what it looks at, what it has, and what is sent to it next.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::channel::Channel;
+use nearhand_protocol::control::{Figures, Quality, Watch};
+use nearhand_protocol::cursor::CursorMessage;
+use nearhand_protocol::grant::ViewGrant;
+use nearhand_protocol::picture::{Area, Cells as CellSet, MAX_STEPS, Painted, Step, Update, View};
+use nearhand_protocol::tile;
+use nearhand_protocol::wire::encode;
+
+use super::ViewerId;
+use super::budget::Bucket;
+use super::cells::Cells;
+use super::figures::Tally;
+use super::ledger::{Ledger, Sent};
+use super::plan::{self, Limits, STEP, Tile};
+use super::rate::Rate;
+use super::region::Grid;
+use super::repair::{self, Repair};
+use super::screen::Screen;
+use super::stream::within;
+use super::trace::{self, Kind, Look};
+use crate::cursor::Cursor;
+use crate::rtc::{SendError, Transport};
+
+/// A channel that takes nothing is tried again after this long.
+const REFUSED: Duration = Duration::from_millis(15);
+/// While it lags.
+const LAGS: Duration = Duration::from_millis(3);
+/// A technician may look at something else this often.
+const LOOK_ELSEWHERE: Duration = Duration::from_millis(100);
+/// And may have everything sent anew.
+const REFRESH: Duration = Duration::from_millis(500);
+/// The round trip where it is not known.
+const ROUND_TRIP: Duration = Duration::from_millis(60);
+/// Where packets are lost, an update is one of them; else it is a few.
+const SHORT: usize = 1_100;
+const LONG: usize = 16 * 1024;
+/// This part of the packets lost is more than an accident.
+const LOSSY: f32 = 0.005;
+/// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
+const TILES_MOST: f64 = 350_000.0;
+/// What the technician who saves data gets, in bits per second.
+const SAVING: u32 = 1_000_000;
+
+/// One viewer.
+pub(super) struct Viewer {
+    pub(super) id: ViewerId,
+    pub(super) grant: ViewGrant,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) rate: Rate,
+    pub(super) cursor: Cursor,
+    pub(super) tally: Tally,
+    pub(super) view: View,
+    /// It has every frame of its stream since the last keyframe.
+    pub(super) synced: bool,
+    /// It could not take a frame of its stream since then.
+    pub(super) busy_since: Option<Instant>,
+    watch: Watch,
+    wish: Option<Watch>,
+    looked_elsewhere: Option<Instant>,
+    refreshed: Option<Instant>,
+    cells: Cells,
+    ledger: Ledger,
+    /// Something changed that was not decided about.
+    undecided: bool,
+    spent: Bucket,
+    repaired: Bucket,
+    refused_until: Option<Instant>,
+}
+
+/// What there is to do for a viewer.
+#[derive(Debug, Default)]
+pub(super) struct Attended {
+    /// Something was sent: there may be more.
+    pub(super) more: bool,
+    /// Then it is to be looked at again.
+    pub(super) again: Option<Instant>,
+}
+
+impl Attended {
+    fn at(&mut self, then: Instant) {
+        self.again = Some(self.again.map_or(then, |again| again.min(then)));
+    }
+}
+
+impl Viewer {
+    /// One that has seen nothing; it is shown nothing before [`Self::look_at`].
+    pub(super) fn new(id: ViewerId, grant: ViewGrant, transport: Arc<dyn Transport>) -> Self {
+        let area = Area::new(0, 0, 1, 1);
+        Self {
+            id,
+            grant,
+            transport,
+            rate: Rate::new(),
+            cursor: Cursor::default(),
+            tally: Tally::default(),
+            view: View { number: 0, monitor: None, area },
+            synced: false,
+            busy_since: None,
+            watch: Watch::default(),
+            wish: None,
+            looked_elsewhere: None,
+            refreshed: None,
+            cells: Cells::new(Grid { width: 1, height: 1 }),
+            ledger: Ledger::new(),
+            undecided: true,
+            spent: Bucket::default(),
+            repaired: Bucket::default(),
+            refused_until: None,
+        }
+    }
+
+    /// The technician wants to look at something, some way; the last wish counts.
+    pub(super) fn wish(&mut self, watch: Watch) {
+        self.wish = Some(watch);
+    }
+
+    /// What was wished, once it may be done; else when.
+    pub(super) fn grant_wish(&mut self, now: Instant) -> Result<Option<Watch>, Instant> {
+        if self.wish.is_none() {
+            return Ok(None);
+        }
+        let from = self.looked_elsewhere.map_or(now, |last| last + LOOK_ELSEWHERE);
+        if from > now {
+            return Err(from);
+        }
+        self.looked_elsewhere = Some(now);
+        if let Some(wish) = self.wish {
+            self.watch = wish;
+        }
+        Ok(self.wish.take())
+    }
+
+    /// The monitor that it looks at, where there is such a one.
+    pub(super) fn monitor(&self) -> Option<u8> {
+        self.watch.monitor
+    }
+
+    /// Shows it this part of the desktop, from its beginning.
+    pub(super) fn look_at(&mut self, monitor: Option<u8>, area: Area) -> View {
+        self.view = View { number: self.view.number.wrapping_add(1), monitor, area };
+        self.begin();
+        self.view
+    }
+
+    /// It has nothing of what was painted any more.
+    pub(super) fn refresh(&mut self, now: Instant) {
+        if self.refreshed.is_some_and(|last| now.saturating_duration_since(last) < REFRESH) {
+            return;
+        }
+        self.refreshed = Some(now);
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        self.cells = Cells::new(Grid { width: self.view.area.width, height: self.view.area.height });
+        self.ledger.forget();
+        self.synced = false;
+        self.undecided = true;
+    }
+
+    /// Whether anything is sent to it.
+    pub(super) fn is_watching(&self) -> bool {
+        !self.watch.paused
+    }
+
+    /// The screen changed here, in its own pixels.
+    pub(super) fn change(&mut self, area: Area, now: Instant) {
+        if let Some(part) = within(area, self.view.area) {
+            self.cells.change(part, now);
+            self.undecided = true;
+        }
+    }
+
+    /// It tells what it painted.
+    pub(super) fn painted(&mut self, painted: &Painted) {
+        self.ledger.painted(painted);
+    }
+
+    /// It asks for a keyframe. One that has everything asks because nothing comes, and needs none.
+    pub(super) fn keyframe_asked(&mut self, now: Instant) {
+        if self.ledger.awaited().next().is_none() {
+            return;
+        }
+        self.synced = false;
+        for sent in self.ledger.give_up_frames() {
+            self.lose(&sent, now);
+        }
+    }
+
+    /// Bits per second that its frames may take.
+    pub(super) fn bitrate(&self) -> u32 {
+        let bitrate = self.rate.bitrate();
+        if self.watch.quality == Quality::SaveData { bitrate.min(SAVING) } else { bitrate }
+    }
+
+    /// Sends what is due but frames; `looked`: when the screen was read last, `running`: frames go on elsewhere.
+    pub(super) fn attend(
+        &mut self,
+        now: Instant,
+        screen: &Screen,
+        coder: &mut tile::Encoder,
+        looked: &Look,
+        (pointer, running): ((u16, u16), bool),
+    ) -> Attended {
+        let mut attended = Attended::default();
+        let round_trip = self.round_trip();
+        for sent in self.ledger.lost(now, round_trip) {
+            tracing::trace!(number = sent.number, "an update was lost");
+            self.lose(&sent, now);
+        }
+        if let Some(then) = self.ledger.deadline(round_trip) {
+            attended.at(then);
+        }
+        if self.watch.paused {
+            return attended;
+        }
+        if let Some(until) = self.refused_until.filter(|until| *until > now) {
+            attended.at(until);
+            return attended;
+        }
+        self.refused_until = None;
+        if self.lags(now) || !self.ledger.has_room() {
+            if self.undecided || !matches!(repair::next(&self.cells, now, pointer), Repair::Nothing) {
+                attended.at(now + LAGS);
+            }
+            return attended;
+        }
+        if std::mem::take(&mut self.undecided) {
+            let limits = self.limits(now);
+            let area = self.view.area;
+            let tiles = plan::decide(&mut self.cells, now, limits, &mut |part, most| {
+                code(coder, screen, area, part, most)
+            });
+            let bytes = tiles.iter().map(|tile| tile.coded.len() + STEP).sum();
+            self.spent.take(bytes);
+            let encoded = Instant::now();
+            if !self.send_tiles(tiles, now, Some((looked, encoded))) {
+                self.undecided = true;
+                attended.at(now + REFUSED);
+                return attended;
+            }
+        }
+        self.repair(now, screen, coder, (pointer, running), &mut attended);
+        attended
+    }
+
+    fn repair(
+        &mut self,
+        now: Instant,
+        screen: &Screen,
+        coder: &mut tile::Encoder,
+        (pointer, running): ((u16, u16), bool),
+        attended: &mut Attended,
+    ) {
+        let areas = match repair::next(&self.cells, now, pointer) {
+            Repair::Now(areas) => areas,
+            Repair::From(then) => return attended.at(then),
+            Repair::Nothing => return,
+        };
+        let rate = self.repair_rate(now, running);
+        let depth = (rate * 0.02).max(4_096.0);
+        if self.repaired.level(now, rate, depth) == 0 {
+            let wait = Duration::from_secs_f64(self.repaired.wait(rate, 1.0));
+            return attended.at(now + wait.clamp(Duration::from_millis(1), Duration::from_secs(1)));
+        }
+        let mut left = self.repaired.level(now, rate, depth);
+        let mut tiles = Vec::new();
+        for area in areas {
+            let Some(coded) = code(coder, screen, self.view.area, area, LARGEST) else { continue };
+            let bytes = coded.len() + STEP;
+            self.repaired.take(bytes);
+            tiles.push(Tile { area, coded });
+            if bytes >= left {
+                break;
+            }
+            left -= bytes;
+        }
+        if self.send_tiles(tiles, now, None) {
+            attended.more = true;
+        } else {
+            attended.at(now + REFUSED);
+        }
+    }
+
+    /// The cells that a frame would be for: those that wait for one, and those of frames that did not come yet.
+    pub(super) fn wants(&self) -> Vec<usize> {
+        let mut cells: Vec<usize> = self.cells.by_video().collect();
+        if !cells.is_empty() {
+            cells.extend(
+                self.ledger
+                    .awaited()
+                    .filter(|(cell, number)| self.cells.shows(*cell, *number))
+                    .map(|(cell, _)| cell),
+            );
+        }
+        cells
+    }
+
+    /// Whether a frame would be for anything.
+    pub(super) fn wants_frame(&self) -> bool {
+        self.is_watching() && self.cells.by_video().next().is_some()
+    }
+
+    /// Announces a frame that will have this timestamp and size; false where that can't be said now.
+    pub(super) fn announce(&mut self, timestamp: u32, (width, height): (u32, u32), now: Instant) -> bool {
+        let wanted = self.wants();
+        if wanted.is_empty() {
+            return true;
+        }
+        let mut flags = vec![false; self.cells.grid().count()];
+        wanted.iter().for_each(|cell| flags[*cell] = true);
+        let cells = CellSet::from_flags(flags);
+        let step = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
+        let number = self.ledger.next_number();
+        if self.send(vec![step], now).is_err() {
+            return false;
+        }
+        self.cells.frame(&wanted, number);
+        self.note(Sent { number, at: now, areas: Vec::new(), cells: wanted }, now);
+        true
+    }
+
+    /// The frame that was announced last does not come.
+    pub(super) fn frame_failed(&mut self, now: Instant) {
+        self.synced = false;
+        for sent in self.ledger.give_up_frames() {
+            self.lose(&sent, now);
+        }
+    }
+
+    /// What is told to the panel, where it is open and the time has come; else when.
+    pub(super) fn figures(&mut self, now: Instant) -> Result<Option<Figures>, Instant> {
+        if !self.watch.figures {
+            return Ok(None);
+        }
+        let due = self.tally.due(now);
+        if due > now {
+            return Err(due);
+        }
+        let (bitrate, exact) = (self.bitrate(), self.cells.exact_percent());
+        Ok(Some(self.tally.take(now, &self.transport.stats(), bitrate, exact)))
+    }
+
+    /// Says something about the cursor.
+    pub(super) fn say(&self, message: &CursorMessage) {
+        match encode(message) {
+            Ok(bytes) => {
+                if self.transport.send(Channel::Cursor, bytes.into()).is_err() {
+                    // Told again when the channel opens or has room: the driver says when.
+                    tracing::trace!("the cursor channel takes nothing now");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the cursor can't be told"),
+        }
+    }
+
+    /// Looks at the line; what it carries may have changed.
+    pub(super) fn measure(&mut self, now: Instant) {
+        if self.rate.update(now, &self.transport.stats()) {
+            self.transport.set_pacing(Some(self.rate.pacing(now)));
+        }
+    }
+
+    /// Sends tiles in as few updates as the line likes, and notes what was sent; false where the channel refused.
+    fn send_tiles(&mut self, tiles: Vec<Tile>, now: Instant, looked: Option<(&Look, Instant)>) -> bool {
+        let most = if self.rate.loss() > LOSSY { SHORT } else { LONG };
+        let mut tiles = tiles.into_iter().peekable();
+        while tiles.peek().is_some() {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while let Some(tile) = tiles.next_if(|tile| {
+                batch.is_empty() || (bytes + tile.coded.len() + STEP <= most && batch.len() < MAX_STEPS)
+            }) {
+                bytes += tile.coded.len() + STEP;
+                batch.push(tile);
+            }
+            let number = self.ledger.next_number();
+            let steps = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded }).collect();
+            let Ok(bytes) = self.send(steps, now) else { return false };
+            self.tally.tiles(batch.len(), bytes);
+            let areas: Vec<Area> = batch.iter().map(|tile| tile.area).collect();
+            areas.iter().for_each(|area| self.cells.tile(*area, number));
+            self.note(Sent { number, at: now, areas, cells: Vec::new() }, now);
+            if let Some((look, encoded)) = looked {
+                trace::sent(Kind::Tiles, number, look, look.grabbed, encoded);
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, steps: Vec<Step<'_>>, now: Instant) -> Result<usize, SendError> {
+        let update = Update { view: self.view.number, number: self.ledger.next_number(), steps };
+        let message = match encode(&update) {
+            Ok(message) => message,
+            Err(error) => {
+                // What is built here keeps to the bounds; if not, it is not sent, and seen in the log.
+                tracing::warn!(%error, "an update of the picture can't be sent");
+                return Err(SendError::TooLong);
+            }
+        };
+        let bytes = message.len();
+        match self.transport.send(Channel::Picture, message.into()) {
+            Ok(()) => {
+                self.rate.sent_tiles(bytes);
+                Ok(bytes)
+            }
+            Err(error) => {
+                self.refused_until = Some(now + REFUSED);
+                Err(error)
+            }
+        }
+    }
+
+    fn note(&mut self, sent: Sent, now: Instant) {
+        if let Some(pushed_out) = self.ledger.sent(sent) {
+            self.lose(&pushed_out, now);
+        }
+    }
+
+    fn lose(&mut self, sent: &Sent, now: Instant) {
+        for area in &sent.areas {
+            self.cells.lose(*area, sent.number, now);
+        }
+        for cell in &sent.cells {
+            let area = self.cells.grid().cell(*cell);
+            self.cells.lose(area, sent.number, now);
+        }
+        self.undecided = true;
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.transport.stats().round_trip.unwrap_or(ROUND_TRIP)
+    }
+
+    /// More is under way than the line carries in a moment.
+    fn lags(&self, now: Instant) -> bool {
+        let moment = (f64::from(self.rate.pacing(now)) / 8.0 * 0.03) as usize;
+        self.transport.buffered(Channel::Picture) > moment.max(16 * 1024)
+    }
+
+    fn limits(&mut self, now: Instant) -> Limits {
+        let line = f64::from(self.bitrate()) / 8.0;
+        let (share, scale) = match self.watch.quality {
+            Quality::Auto => (0.5, 1.0),
+            Quality::Sharp => (0.9, 2.0),
+            Quality::Smooth | Quality::SaveData => (0.3, 0.5),
+        };
+        let rate = (line * share).min(TILES_MOST * scale);
+        let moment = self.rate.tile_budget(now) as f64 * 0.5 * scale;
+        let level = self.spent.level(now, rate, (rate * 0.4).max(moment));
+        let moment = moment.clamp(SHORT as f64, LARGEST as f64) as usize;
+        Limits { bytes: level.min(moment), small: SHORT }
+    }
+
+    fn repair_rate(&self, now: Instant, running: bool) -> f64 {
+        let line = f64::from(self.bitrate()) / 8.0;
+        match self.watch.quality {
+            _ if running => line * 0.25,
+            Quality::SaveData => line * 0.5,
+            _ => f64::from(self.rate.pacing(now)) / 8.0 * 0.8,
+        }
+    }
+}
+
+/// The longest tile: with what is around it, it fits one message.
+const LARGEST: usize = Channel::MAX_MESSAGE - 256;
+
+fn code(coder: &mut tile::Encoder, screen: &Screen, view: Area, part: Area, most: usize) -> Option<Vec<u8>> {
+    let mut coded = Vec::new();
+    let pixels = screen.from(view.x + part.x, view.y + part.y);
+    let size = (part.width, part.height);
+    coder.encode_within(pixels, screen.stride(), size, most.min(LARGEST), &mut coded).then_some(coded)
+}
