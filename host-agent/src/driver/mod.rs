@@ -344,7 +344,7 @@ impl Driver {
             Effect::StopVideo => self.video.stop(OWNER),
             Effect::Arrival(arrival) => self.video.arrival(OWNER, arrival),
             Effect::Watch(watch) => self.video.watch(OWNER, watch),
-            Effect::Refresh => self.video.want_keyframe(OWNER),
+            Effect::Refresh => self.video.refresh(OWNER),
             Effect::Painted(painted) => self.video.painted(OWNER, painted),
             Effect::Inject(event, grant) => {
                 if !self.input.inject(event, grant) {
