@@ -319,6 +319,11 @@ impl Tab {
         Cdp::new(self.handle.clone()).send_raw(method, parameters).await.with_context(|| method.to_owned())
     }
 
+    /// Moves the pointer to this point of the page and presses there, in any browser.
+    pub(crate) async fn press_at(&self, left: i64, top: i64) -> Result<()> {
+        self.handle.action_chain().move_to(left, top).click().perform().await.context("pressing the pointer")
+    }
+
     /// Shows pages as a person who prefers dark or light sees them.
     pub(crate) async fn set_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };

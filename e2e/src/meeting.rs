@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use x11rb::protocol::xproto::Rectangle;
 
 use crate::browser::{Kind, PAGE, Tab};
 use crate::host::{self, Host};
@@ -48,7 +49,16 @@ impl Meeting {
     }
 
     pub(crate) async fn arrive_with(stage: &Stage, kind: Kind, server: &[(&str, &str)]) -> Result<Self> {
-        let xvfb = Xvfb::start(stage, 1280, 800).await?;
+        Self::arrive_at(stage, kind, Xvfb::start(stage, 1280, 800).await?, server).await
+    }
+
+    /// At this screen of the customer.
+    pub(crate) async fn arrive_at(
+        stage: &Stage,
+        kind: Kind,
+        xvfb: Xvfb,
+        server: &[(&str, &str)],
+    ) -> Result<Self> {
         let server = Server::start_with(stage, server).await?;
         let session = Session::new(&server).await?;
         let viewer = Viewer::open(stage.browser(kind).await?, &server, &session).await?;
@@ -61,6 +71,15 @@ impl Meeting {
     pub(crate) async fn begin(stage: &Stage) -> Result<Self> {
         let mut meeting = Self::arrive(stage).await?;
         meeting.allow_view().await?;
+        Ok(meeting)
+    }
+
+    /// As [`Self::begin_with_control`], at a screen of this size.
+    pub(crate) async fn control_of(stage: &Stage, width: u16, height: u16) -> Result<Self> {
+        let xvfb = Xvfb::start(stage, width, height).await?;
+        let mut meeting = Self::arrive_at(stage, Kind::Chromium, xvfb, &[]).await?;
+        meeting.allow_view().await?;
+        meeting.allow_control().await?;
         Ok(meeting)
     }
 
@@ -112,12 +131,16 @@ pub(crate) struct Viewer {
     pub(crate) tab: Tab,
 }
 
-/// Keeps the page's peer connections where the stories and measurements can ask them for their statistics.
+/// Keeps the page's peer connections, and the data channels of the newest by their labels, where the stories and
+/// measurements can ask them for their statistics, or misuse them.
 const KEEP_PEERS: &str = "
     window.nearhandPeers = [];
     const Native = window.RTCPeerConnection;
     window.RTCPeerConnection = class extends Native {
-        constructor(...options) { super(...options); window.nearhandPeers.push(this); }
+        constructor(...options) { super(...options); window.nearhandPeers.push(this); window.nearhandChannels = {}; }
+        createDataChannel(label, ...options) {
+            return window.nearhandChannels[label] = super.createDataChannel(label, ...options);
+        }
     };";
 
 /// Lets a script look at each animation frame after all who paint in it, in whatever order they asked for it.
@@ -316,6 +339,40 @@ impl Viewer {
         let encoded: String = self.ask(body, &[]).await?;
         let png = data_encoding::BASE64.decode(encoded.as_bytes()).context("a PNG that is not base64")?;
         Picture::from_png(&png)
+    }
+
+    /// How long it takes from now until every pixel is that of this picture; `None` if longer than the limit.
+    pub(crate) async fn becomes(&self, truth: &Picture, limit: Duration) -> Result<Option<Duration>> {
+        let body = of_screen("const done = arguments[2]; becomes(arguments[0], arguments[1]).then(done);");
+        let arguments = [truth.sums().into(), (limit.as_millis() as u64).into()];
+        let took: Option<f64> = self.tab.js_async(&body, &arguments).await?;
+        Ok(took.map(|took| Duration::from_secs_f64(took / 1000.0)))
+    }
+
+    /// As [`Self::becomes`], with the customer's screen or a part of it, which must be still; an error that says what
+    /// differs if it takes longer.
+    pub(crate) async fn is_exact(
+        &self,
+        stage: &Stage,
+        xvfb: &Xvfb,
+        part: Option<Rectangle>,
+        limit: Duration,
+    ) -> Result<Duration> {
+        let whole = xvfb.screen()?.picture()?;
+        let truth = match part {
+            Some(part) => whole.part(part.x as u32, part.y as u32, part.width.into(), part.height.into()),
+            None => whole,
+        };
+        if let Some(took) = self.becomes(&truth, limit).await? {
+            return Ok(took);
+        }
+        let shown = self.picture().await?;
+        for (name, picture) in [("true", &truth), ("shown", &shown)] {
+            picture.save(&stage.places.shots.join(format!("failed-{}-{name}.png", stage.name())))?;
+        }
+        let differing = shown.differing(&truth)?;
+        let place = shown.first_difference(&truth);
+        bail!("after {limit:?} {differing} pixels are others, the first at {place:?}")
     }
 
     /// Waits until the picture is near enough to the true one, in dB of each channel.

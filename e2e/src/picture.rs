@@ -84,6 +84,23 @@ impl Picture {
         Ok(sum / windows)
     }
 
+    /// A part of it.
+    pub(crate) fn part(&self, x: u32, y: u32, width: u32, height: u32) -> Self {
+        let row = |row: u32| {
+            let begin = (((y + row) * self.width + x) * 3) as usize;
+            &self.rgb[begin..begin + (width * 3) as usize]
+        };
+        let rgb = (0..height).flat_map(row).copied().collect();
+        Self { width, height, rgb }
+    }
+
+    /// The first pixel, row by row, that is another one there.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<(u32, u32)> {
+        let mut pixels = self.rgb.chunks_exact(3).zip(other.rgb.chunks_exact(3));
+        let at = pixels.position(|(a, b)| a != b)? as u32;
+        Some((at % self.width, at / self.width))
+    }
+
     /// Two sums over all pixels, the same as `sumsOf` in `screen.js`.
     pub(crate) fn sums(&self) -> String {
         let (mut a, mut b) = (0x811c_9dc5_u32, 0_u32);

@@ -43,6 +43,17 @@ const sumsOf = (x, y, width, height) => {
   return `${a >>> 0} ${b >>> 0}`;
 };
 
+/** Waits until these are the sums of its pixels: how many ms that took, or null if it took longer than the limit. */
+const becomes = async (sums, limit) => {
+  const begin = performance.now();
+  while (performance.now() - begin < limit) {
+    const [width, height] = pixelsOf();
+    if (width > 0 && sumsOf(0, 0, width, height) === sums) return performance.now() - begin;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return null;
+};
+
 /**
  * Calls back with each frame that is presented, and when that was: for a video when the browser handed it to its compositor,
  * for a canvas in each animation frame, after whoever painted in it (see `PAINTERS`). It ends when the callback returns false.

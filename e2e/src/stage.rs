@@ -51,6 +51,11 @@ impl Stage {
         })
     }
 
+    /// The story's.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A folder of this story, made where it is not there yet.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.path().join(name);

@@ -130,14 +130,5 @@ window.nearhandBench = {
     });
     return true;
   },
-  /** When the picture has these sums of pixels, as ms after now; null if not within the time. */
-  async becomes(sums, limit) {
-    const begin = performance.now();
-    while (performance.now() - begin < limit) {
-      if (sumsOf(0, 0, ...pixelsOf()) === sums) return performance.now() - begin;
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    return null;
-  },
 };
 return true;

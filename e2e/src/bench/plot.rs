@@ -74,6 +74,7 @@ fn panel(
     let mut chart: ChartContext<'_, SVGBackend<'_>, Cartesian2d<RangedCoordf64, RangedCoordf64>> =
         ChartBuilder::on(area)
             .margin(8)
+            .margin_right(24)
             .x_label_area_size(34)
             .y_label_area_size(70)
             .build_cartesian_2d(from..to, 0.0..highest)?;
@@ -83,6 +84,8 @@ fn panel(
         .configure_mesh()
         .x_desc("seconds after the line went bad")
         .y_desc(words)
+        .x_label_formatter(&|at| format!("{at:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
         .light_line_style(BLACK.mix(0.04))
         .draw()?;
     for Series { points, colour, dots } in series {

@@ -68,15 +68,12 @@ pub(super) async fn still(stage: &Stage, report: &mut Report) -> Result<()> {
     drop(motion);
     let _pattern = Window::open(&bench.xvfb.display, Pattern)?;
     let truth = bench.xvfb.screen()?.picture()?;
-    let wait =
-        "const done = arguments[2]; window.nearhandBench.becomes(arguments[0], arguments[1]).then(done);";
-    let identical: Option<f64> =
-        bench.viewer.tab.js_async(wait, &[truth.sums().into(), (STILL.as_millis() as u64).into()]).await?;
+    let identical = bench.viewer.becomes(&truth, STILL).await?;
     let shown = bench.viewer.picture().await?;
     let pixels = f64::from(truth.width) * f64::from(truth.height);
     let psnr = shown.psnr(&truth)?.into_iter().fold(f64::INFINITY, f64::min);
     // What never happened took longer than anybody waited.
-    let after = identical.unwrap_or(STILL.as_millis() as f64) / 1000.0;
+    let after = identical.unwrap_or(STILL).as_secs_f64();
     report.add("still", "identical_after", after, "s", 1, Some(AtMost(0.5)));
     report.add(
         "still",

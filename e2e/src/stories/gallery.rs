@@ -1,6 +1,8 @@
 //! Pictures of every page and state, for people to look at.
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use x11rb::protocol::xproto::Rectangle;
 
 use super::{chat, files, pairing, story};
 use crate::browser::Tab;
@@ -9,13 +11,18 @@ use crate::meeting::{Meeting, Session, Viewer};
 use crate::runner::Story;
 use crate::server::Server;
 use crate::stage::Stage;
+use crate::x::monitors::Monitors;
 use crate::x::programs::show_terminal;
 use crate::x::scenes::Pattern;
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 
 pub(super) fn stories() -> Vec<Story> {
-    vec![story!("pictures_of_the_pages", 90, pages), story!("pictures_of_a_session", 120, session)]
+    vec![
+        story!("pictures_of_the_pages", 90, pages),
+        story!("pictures_of_a_session", 120, session),
+        story!("pictures_of_the_line", 120, line),
+    ]
 }
 
 /// One picture.
@@ -112,4 +119,61 @@ async fn session(stage: &Stage) -> Result<()> {
     meeting.host.types("/end")?;
     meeting.viewer.phase("ended").await?;
     shoot_all(stage, &tab, "session-ended").await
+}
+
+/// Large, and as a telephone shows it.
+async fn shoot_sizes(stage: &Stage, tab: &Tab, name: &str) -> Result<()> {
+    shoot_all(stage, tab, name).await?;
+    tab.set_size(390, 844).await?;
+    shoot_all(stage, tab, &format!("{name}-narrow")).await?;
+    tab.set_size(1440, 900).await
+}
+
+/// The panel of the line, the map of the monitors, and what is said when the line is silent.
+async fn line(stage: &Stage) -> Result<()> {
+    let xvfb = Xvfb::start(stage, 1600, 900).await?;
+    let monitors = Monitors::of(&xvfb)?;
+    monitors.set("DP-2", Rectangle { x: 0, y: 0, width: 500, height: 900 })?;
+    monitors.set("HDMI-1", Rectangle { x: 500, y: 150, width: 1100, height: 619 })?;
+    let server = Server::start(stage).await?;
+    let session = Session::new(&server).await?;
+    let tab = stage.chromium().await?;
+    tab.set_size(1440, 900).await?;
+    let viewer = Viewer::open(tab.clone(), &server, &session).await?;
+    viewer.phase("waiting").await?;
+    let host = host::Host::start(stage, &server.url, &xvfb.display, &session.code)?;
+    let mut meeting = Meeting { viewer, host, server, xvfb, session };
+    meeting.host.asked(host::VIEW, true).await?;
+    meeting.viewer.phase("viewing").await?;
+    meeting.allow_control().await?;
+    meeting.viewer.close_panel().await?;
+    let _pattern = Window::open(&meeting.xvfb.display, Pattern)?;
+    show_terminal(stage, &meeting.xvfb).await?;
+
+    tab.click("#quality-button").await?;
+    tab.until("figures of the host", "document.querySelector('#quality-encode').dataset.value").await?;
+    tab.until("a graph", "document.querySelector('#graph-rate .graph-line').getAttribute('d').length > 40")
+        .await?;
+    shoot_sizes(stage, &tab, "line-panel").await?;
+    tab.click("#quality-save-data").await?;
+    tab.until("the choice", "document.body.dataset.quality === 'save-data'").await?;
+    tab.click("#quality-close").await?;
+    tab.unseen("#quality").await?;
+
+    tab.until("two monitors", "document.body.dataset.monitors === '2'").await?;
+    tab.click("#monitors-button").await?;
+    tab.seen("#monitors-all").await?;
+    shoot_sizes(stage, &tab, "monitors").await?;
+    tab.click("#monitors-list .monitor-choose").await?;
+    tab.until("one monitor", "document.body.dataset.monitor !== 'all'").await?;
+    tab.unseen("#monitors").await?;
+    shoot_all(stage, &tab, "monitor-alone").await?;
+
+    meeting.host.signal(Signal::SIGSTOP)?;
+    tab.until("the word that the line is silent", "document.body.dataset.frozen === 'yes'").await?;
+    shoot(stage, &tab, "line-silent-first").await?;
+    meeting.viewer.phase("reconnecting").await?;
+    shoot_sizes(stage, &tab, "line-silent").await?;
+    meeting.host.signal(Signal::SIGCONT)?;
+    tab.until("the picture", "document.body.dataset.frozen === 'no'").await
 }

@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod origin;
 mod pairing;
+mod picture;
 mod proof;
 mod reach;
 mod refusals;
@@ -52,6 +53,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
     vec![
         ("harness", harness::stories()),
         ("main-job", main_job.into_iter().flatten().collect()),
+        ("picture", picture::stories()),
         ("reach", reach.into_iter().flatten().collect()),
     ]
 }

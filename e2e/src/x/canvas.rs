@@ -21,7 +21,7 @@ pub(crate) struct Canvas {
     pub(crate) height: u16,
     depth: u8,
     context: u32,
-    colour: Cell<Option<Colour>>,
+    colours: Cell<Option<(Colour, Colour)>>,
 }
 
 impl Canvas {
@@ -34,7 +34,7 @@ impl Canvas {
         // Built into every X server.
         connection.open_font(font, b"fixed")?;
         connection.create_gc(context, root, &CreateGCAux::new().font(font).graphics_exposures(0))?;
-        Ok(Self { connection, root, width, height, depth, context, colour: Cell::new(None) })
+        Ok(Self { connection, root, width, height, depth, context, colours: Cell::new(None) })
     }
 
     /// Maps a window that no window manager touches.
@@ -72,9 +72,21 @@ impl Canvas {
         Ok(())
     }
 
-    /// One line of text in the server's fixed font, 6×13 pixels a character.
+    /// One line of text in the server's fixed font, 6×13 pixels a character, on white.
     pub(crate) fn text(&self, drawable: u32, colour: Colour, x: i16, y: i16, text: &str) -> Result<()> {
-        self.use_colour(colour)?;
+        self.text_on(drawable, (colour, 0x00ff_ffff), x, y, text)
+    }
+
+    /// As [`Self::text`]; the colours are those of the letters and of what is behind them.
+    pub(crate) fn text_on(
+        &self,
+        drawable: u32,
+        (ink, paper): (Colour, Colour),
+        x: i16,
+        y: i16,
+        text: &str,
+    ) -> Result<()> {
+        self.use_colours(ink, paper)?;
         let text = text.as_bytes();
         self.connection.image_text8(drawable, self.context, x, y, &text[..text.len().min(255)])?;
         Ok(())
@@ -111,6 +123,40 @@ impl Canvas {
         Ok(())
     }
 
+    /// A cursor of this size: `ink` and its colour are drawn over `body` and its; what is in neither is transparent.
+    pub(crate) fn cursor(
+        &self,
+        (width, height): (u16, u16),
+        (hot_x, hot_y): (u16, u16),
+        ink: ([u8; 3], &[Rectangle]),
+        body: ([u8; 3], &[Rectangle]),
+    ) -> Result<u32> {
+        let mut bitmaps = [0; 2];
+        for (bitmap, areas) in bitmaps.iter_mut().zip([ink.1, body.1]) {
+            *bitmap = self.connection.generate_id()?;
+            self.connection.create_pixmap(1, *bitmap, self.root, width, height)?;
+            let context = self.connection.generate_id()?;
+            self.connection.create_gc(context, *bitmap, &CreateGCAux::new().foreground(0))?;
+            self.connection.poly_fill_rectangle(*bitmap, context, &[area(0, 0, width, height)])?;
+            self.connection.change_gc(context, &ChangeGCAux::new().foreground(1))?;
+            self.connection.poly_fill_rectangle(*bitmap, context, areas)?;
+            self.connection.free_gc(context)?;
+        }
+        let cursor = self.connection.generate_id()?;
+        let wide = |colour: u8| u16::from(colour) * 257;
+        let ([red, green, blue], [back_red, back_green, back_blue]) = (ink.0.map(wide), body.0.map(wide));
+        self.connection.create_cursor(
+            cursor, bitmaps[0], bitmaps[1], red, green, blue, back_red, back_green, back_blue, hot_x, hot_y,
+        )?;
+        Ok(cursor)
+    }
+
+    /// Moves the pointer, as the customer's own mouse does.
+    pub(crate) fn move_pointer(&self, x: i16, y: i16) -> Result<()> {
+        self.connection.warp_pointer(x11rb::NONE, self.root, 0, 0, 0, 0, x, y)?;
+        self.sync()
+    }
+
     /// Returns when the server has carried everything out.
     pub(crate) fn sync(&self) -> Result<()> {
         self.connection.get_input_focus()?.reply()?;
@@ -122,8 +168,12 @@ impl Canvas {
     }
 
     fn use_colour(&self, colour: Colour) -> Result<()> {
-        if self.colour.replace(Some(colour)) != Some(colour) {
-            let aux = ChangeGCAux::new().foreground(colour).background(0x00ff_ffff);
+        self.use_colours(colour, 0x00ff_ffff)
+    }
+
+    fn use_colours(&self, ink: Colour, paper: Colour) -> Result<()> {
+        if self.colours.replace(Some((ink, paper))) != Some((ink, paper)) {
+            let aux = ChangeGCAux::new().foreground(ink).background(paper);
             self.connection.change_gc(self.context, &aux)?;
         }
         Ok(())

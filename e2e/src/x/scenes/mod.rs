@@ -1,5 +1,7 @@
 //! What is shown on the customer's screen: a button, a test picture, and the moving scenes of the measurements.
 
+mod proofs;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,6 +11,7 @@ use x11rb::protocol::xproto::{ConfigureWindowAux, ConnectionExt as _, EventMask,
 use super::canvas::{Canvas, Colour, area};
 use super::timecode;
 use super::window::Scene;
+pub(crate) use proofs::{BIT, Lines, Manner, Page, Presses, Reporter, Ring, Twins, paper};
 
 /// A window that changes its colour at each press of the first button on it.
 pub(crate) struct Button {
