@@ -50,16 +50,15 @@ pub(crate) enum Command {
     #[command(after_long_help = "Environment:\n  \
         NEARHAND_BLESS=1  write what the group reach found into the README's table, instead of comparing it")]
     Story {
-        /// The group's name: harness, main-job, reach, or `all`
+        /// The group's name: harness, main-job, picture, reach, or `all`
         name: String,
     },
 
-    /// Measure: latency, frames, encoder, connect, files, sizes
-    Bench {
-        /// Write the rows as JSON to this file, too
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-    },
+    /// Measure: latency, frames, bad lines, encoder, connect, files, sizes
+    ///
+    /// Prints a table of figures and goals; it fails nothing. What goes over lines is measured in network namespaces and
+    /// needs root. Drawings of the bad lines are written to target/plots/.
+    Bench(BenchOptions),
 
     /// Show the main job: start server and host on a virtual screen and print the URL to open
     ///
@@ -97,6 +96,29 @@ pub(crate) enum Command {
     /// Otherwise checks the same rules from `cargo metadata`, without advisories, and says so.
     #[command(visible_alias = "deny")]
     Licences,
+}
+
+/// Options of `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct BenchOptions {
+    /// Write the rows as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Measure only the rows whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// Measure every row so many times, and tell medians with their spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub(crate) runs: Option<u8>,
+    /// Follow single frames and tiles from the damage to the screen: how long each stage took
+    #[arg(long, conflicts_with_all = ["only", "lines", "long", "runs", "json"])]
+    pub(crate) trace: bool,
+    /// Only the bad lines: how the picture stops and recovers, and a drawing of each
+    #[arg(long, conflicts_with_all = ["only", "long"])]
+    pub(crate) lines: bool,
+    /// Mixed use for so many minutes: does memory stay flat, and latency what it was
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["only", "runs", "json"])]
+    pub(crate) long: Option<u32>,
 }
 
 /// Options of `cargo xtask demo`.
@@ -140,6 +162,22 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_trace_is_measured_alone() {
+        let bench = |words: &[&str]| Arguments::try_parse_from([&["xtask", "bench"], words].concat()).is_ok();
+        assert!(
+            bench(&["--runs", "5", "--json", "figures.json"])
+                && bench(&["--trace"])
+                && bench(&["--long", "30"])
+        );
+        assert!(bench(&["--lines", "--runs", "3"]));
+        assert!(
+            !bench(&["--runs", "0"])
+                && !bench(&["--trace", "--lines"])
+                && !bench(&["--long", "5", "--only", "x"])
+        );
     }
 
     #[test]

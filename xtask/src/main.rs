@@ -50,7 +50,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Viewer => viewer::run(&workspace).and_then(|()| elsewhere::run(&workspace)).map(done),
         Command::Test { filter } => stories::test(&workspace, filter.as_deref()),
         Command::Story { name } => stories::story(&workspace, &name),
-        Command::Bench { json } => benchmark::run(&workspace, json.as_deref()).map(done),
+        Command::Bench(options) => benchmark::run(&workspace, &options).map(done),
         Command::Demo(options) => demo::run(&workspace, &options).map(done),
         Command::Ci => ci::run(&workspace),
         Command::Dist { viewer_server } => dist::run(&workspace, viewer_server.as_deref()).map(done),
