@@ -7,6 +7,8 @@ use std::ptr;
 use openh264_sys2 as sys;
 use openh264_sys2::source::APILoader;
 
+use crate::budget::{Bucket, Model, Task};
+use crate::work::Work;
 use crate::{Error, Picture};
 
 /// What an encoder is made for.
@@ -16,18 +18,33 @@ pub struct Config {
     pub width: u32,
     /// Rows of the screen.
     pub height: u32,
-    /// Bits per second that the rate control aims at.
+    /// Bits per second to aim at.
     pub bitrate_bps: u32,
-    /// Pictures per second at most (1 to 60): the rate control gives each picture `bitrate_bps / max_fps` bits.
+    /// Pictures per second at most (1 to 60): none gets less than half of `bitrate_bps / max_fps` bits.
     pub max_fps: u32,
     /// Threads and slices; `None`: two where there are two cores or more. Slices beyond two cost bits and gain little.
     pub threads: Option<u16>,
+    /// Where it looks for what was there before.
+    pub search: Search,
+}
+
+/// Where an encoder looks for what was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// Nearby (openh264's preset for cameras): quick, and right for films. What scrolls or is dragged by more than some ten
+    /// pixels at once is coded anew.
+    Near,
+    /// Along rows and columns, and by what blocks look like (openh264's preset for screens): scrolled text takes a
+    /// thirtieth of the bytes, a dragged window a quarter, but every picture of 1080p 8 ms more. Where more than 85 % of
+    /// the picture changed and nothing of it is found, it is an IDR that nobody asked for. For thin lines and small
+    /// pictures, where what moved isn't told otherwise.
+    Far,
 }
 
 impl Config {
     /// A screen at 30 pictures per second, with as many threads as fit this machine.
     pub const fn new(width: u32, height: u32, bitrate_bps: u32) -> Self {
-        Self { width, height, bitrate_bps, max_fps: 30, threads: None }
+        Self { width, height, bitrate_bps, max_fps: 30, threads: None, search: Search::Near }
     }
 }
 
@@ -50,7 +67,7 @@ pub struct Params {
 impl Params {
     /// A picture as good as the bitrate lets it be.
     pub const fn new(timestamp_ms: i64) -> Self {
-        Self { timestamp_ms, keyframe: false, max_bytes: None, sharpest: LEAST_QP, coarsest: 51 }
+        Self { timestamp_ms, keyframe: false, max_bytes: None, sharpest: LEAST_QP, coarsest: MOST_QP }
     }
 }
 
@@ -61,7 +78,7 @@ pub struct EncodedFrame {
     pub data: Vec<u8>,
     /// Whether it is an IDR: decoding can start here.
     pub keyframe: bool,
-    /// The mean quantiser (1 sharpest, 51 coarsest): what is left to refine while the screen rests.
+    /// The quantiser (1 sharpest, 51 coarsest): what is left to refine while the screen rests.
     pub qp: u8,
 }
 
@@ -74,6 +91,12 @@ pub struct Encoder {
     calls: sys::ISVCEncoderVtbl,
     config: Config,
     coded: (u32, u32),
+    model: Model,
+    bucket: Bucket,
+    /// The picture's version that was encoded last; `None`: none was.
+    seen: Option<u32>,
+    /// The quantiser of each macroblock as it stands.
+    quantisers: Vec<u8>,
 }
 
 // SAFETY: the pointer is owned by this value alone and openh264 ties no state to the calling thread; its own worker
@@ -85,6 +108,13 @@ const MAX_FPS: u32 = 60;
 /// The sharpest quantiser. What is sharper nobody sees, and motion pays for it: panning a full screen took 1254 kB/s with 1
 /// here and takes 377 kB/s with 20, at the same rate of pictures. (0 would make openh264 take its default range 26..35.)
 pub const LEAST_QP: u8 = 20;
+
+/// The coarsest quantiser that shows anything: text can be guessed at 38 and is gone at 46, and films get no smaller beyond 34.
+/// Where that takes more than the line does, a smaller picture shows more than a coarser one.
+pub const MOST_QP: u8 = 46;
+
+/// A keyframe gets so many times the bytes of other pictures, where its caller names none.
+const KEYFRAME_SHARE: usize = 2;
 
 /// openh264 computes bits in `i32`.
 const MAX_BITRATE: u32 = 1_000_000_000;
@@ -106,7 +136,17 @@ impl Encoder {
         // SAFETY: a created encoder is a pointer to a pointer to its table of functions, which lives as long as it.
         let calls = unsafe { **raw };
         // From here `Drop` destroys it, whatever fails.
-        let mut encoder = Self { raw, calls, config: *config, coded };
+        let macroblocks = coded.0.div_ceil(16) as usize * coded.1.div_ceil(16) as usize;
+        let mut encoder = Self {
+            raw,
+            calls,
+            config: *config,
+            coded,
+            model: Model::new(),
+            bucket: Bucket::new(),
+            seen: None,
+            quantisers: vec![51; macroblocks],
+        };
 
         let mut level: c_int = sys::WELS_LOG_QUIET;
         encoder.set_option("quieten its log", sys::ENCODER_OPTION_TRACE_LEVEL, (&raw mut level).cast())?;
@@ -124,26 +164,86 @@ impl Encoder {
         &self.config
     }
 
-    /// Encodes the picture as it stands, within the limits.
-    pub fn encode_with(&mut self, picture: &Picture, params: &Params) -> Result<Option<EncodedFrame>, Error> {
-        let _ = picture.work_since(picture.version());
-        self.encode(picture, params.timestamp_ms, params.keyframe)
-    }
-
-    /// Encodes the picture as it stands. `timestamp_ms` must not go backwards.
-    ///
-    /// `None` is a picture that the encoder left out; with the settings used here it does not, but a caller must not
-    /// fail if it does.
+    /// Encodes the picture as it stands, as well as the bitrate lets it be. `timestamp_ms` must not go backwards.
     pub fn encode(
         &mut self,
         picture: &Picture,
         timestamp_ms: i64,
         force_idr: bool,
     ) -> Result<Option<EncodedFrame>, Error> {
+        self.encode_with(picture, &Params { keyframe: force_idr, ..Params::new(timestamp_ms) })
+    }
+
+    /// Encodes the picture as it stands, within these limits.
+    ///
+    /// `None` is a picture that the encoder left out; with the settings used here it does not, but a caller must not
+    /// fail if it does.
+    pub fn encode_with(&mut self, picture: &Picture, params: &Params) -> Result<Option<EncodedFrame>, Error> {
         if picture.coded_size() != self.coded {
             return Err(Error::OtherSize { expected: self.coded, got: picture.coded_size() });
         }
-        if force_idr {
+        let works = picture.works();
+        let keyframe = params.keyframe || self.seen.is_none();
+        // Another picture of this size than the last one has its own versions; a version that is ahead tells at least that.
+        let seen = self.seen.filter(|seen| works.version().wrapping_sub(*seen) < u32::MAX / 2);
+        let seen = seen.unwrap_or(works.version().wrapping_sub(u32::MAX / 2));
+        let work = Work::since(works.cells(), works.version(), seen);
+        let task = Task::new(works.cells(), &self.quantisers, &work, keyframe);
+        let even = self.bucket.bytes(params.timestamp_ms, self.config.bitrate_bps, self.config.max_fps);
+        let budget = params.max_bytes.unwrap_or(if keyframe { even * KEYFRAME_SHARE } else { even });
+
+        let mut qp = self.model.quantiser(&task, budget, params.sharpest, params.coarsest);
+        let mut frame = self.encode_at(picture, params.timestamp_ms, keyframe, qp)?;
+        if let Some(first) = &frame {
+            self.model.took(&task, qp, first.data.len());
+            let again = self.model.quantiser(&task, budget, params.sharpest, params.coarsest);
+            // A keyframe refers to nothing, so the first attempt can be thrown away.
+            if first.keyframe && first.data.len() > budget * 3 / 2 && again > qp {
+                qp = again;
+                frame = self.encode_at(picture, params.timestamp_ms, true, qp)?;
+                if let Some(second) = &frame {
+                    self.model.took(&task, qp, second.data.len());
+                }
+            }
+        }
+        let Some(frame) = frame else { return Ok(None) };
+        self.bucket.took(frame.data.len());
+        for (was, cell) in self.quantisers.iter_mut().zip(works.cells()) {
+            *was = if frame.keyframe || work.is_new(*cell) { qp } else { qp.min(*was) };
+        }
+        self.seen = Some(works.version());
+        Ok(Some(frame))
+    }
+
+    /// Quantises with this from the next picture on.
+    ///
+    /// Of all that the option carries openh264 takes over the layer's QP and a few more; what would make it start anew, with
+    /// an IDR, is what it has already.
+    fn set_qp(&mut self, qp: u8) -> Result<(), Error> {
+        let mut parameters = sys::SEncParamExt::default();
+        let get = entry(self.calls.GetOption)?;
+        // SAFETY: the encoder is alive and started, and this option writes one `SEncParamExt`.
+        let code = unsafe {
+            get(self.raw, sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, (&raw mut parameters).cast::<c_void>())
+        };
+        succeeded("give its parameters", code)?;
+        parameters.sSpatialLayers[0].iDLayerQp = qp.into();
+        self.set_option(
+            "change its quantiser",
+            sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT,
+            (&raw mut parameters).cast(),
+        )
+    }
+
+    fn encode_at(
+        &mut self,
+        picture: &Picture,
+        timestamp_ms: i64,
+        keyframe: bool,
+        qp: u8,
+    ) -> Result<Option<EncodedFrame>, Error> {
+        self.set_qp(qp)?;
+        if keyframe {
             let force = entry(self.calls.ForceIntraFrame)?;
             // SAFETY: the encoder is alive and started.
             succeeded("force a keyframe", unsafe { force(self.raw, true) })?;
@@ -174,15 +274,13 @@ impl Encoder {
         Ok(Some(EncodedFrame {
             data: access_unit(&coded),
             keyframe: coded.eFrameType == sys::videoFrameTypeIDR,
-            qp: self.mean_qp()?,
+            qp,
         }))
     }
 
     /// Aims at another bitrate from the next picture on, without an IDR.
     pub fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {
         check("bitrate", bitrate_bps, MAX_BITRATE)?;
-        let mut info = sys::SBitrateInfo { iLayer: sys::SPATIAL_LAYER_ALL, iBitrate: bitrate_bps as c_int };
-        self.set_option("change its bitrate", sys::ENCODER_OPTION_BITRATE, (&raw mut info).cast())?;
         self.config.bitrate_bps = bitrate_bps;
         Ok(())
     }
@@ -190,8 +288,6 @@ impl Encoder {
     /// Spreads the bitrate over another number of pictures per second from the next picture on, without an IDR.
     pub fn set_max_fps(&mut self, max_fps: u32) -> Result<(), Error> {
         check("frame rate", max_fps, MAX_FPS)?;
-        let mut rate = max_fps as f32;
-        self.set_option("change its frame rate", sys::ENCODER_OPTION_FRAME_RATE, (&raw mut rate).cast())?;
         self.config.max_fps = max_fps;
         Ok(())
     }
@@ -205,12 +301,15 @@ impl Encoder {
         // SAFETY: the encoder is alive; `p` is a valid place for the parameters.
         succeeded("give its default parameters", unsafe { defaults(self.raw, &raw mut p) })?;
 
-        // The screen preset is two to three times slower and codes full motion as a chain of IDRs.
-        p.iUsageType = sys::CAMERA_VIDEO_REAL_TIME;
+        p.iUsageType = match config.search {
+            Search::Near => sys::CAMERA_VIDEO_REAL_TIME,
+            Search::Far => sys::SCREEN_CONTENT_REAL_TIME,
+        };
         p.iComplexityMode = sys::LOW_COMPLEXITY;
         p.iPicWidth = self.coded.0 as c_int;
         p.iPicHeight = self.coded.1 as c_int;
-        p.iRCMode = sys::RC_BITRATE_MODE;
+        // See `budget`.
+        p.iRCMode = sys::RC_OFF_MODE;
         p.iTargetBitrate = config.bitrate_bps as c_int;
         p.iMaxBitrate = sys::UNSPECIFIED_BIT_RATE as c_int;
         p.fMaxFrameRate = config.max_fps as f32;
@@ -222,7 +321,7 @@ impl Encoder {
         p.iNumRefFrame = 1;
         p.bEnableLongTermReference = false;
         p.iEntropyCodingModeFlag = 0;
-        p.iMinQp = LEAST_QP.into();
+        p.iMinQp = 1;
         p.iMaxQp = 51;
         // A screen has no noise, and what looks like background to the encoder is text that must get sharp: with the
         // detection on a resting page stays at 38.9 dB, without it gets to 49.7 dB within a second.
@@ -258,17 +357,6 @@ impl Encoder {
         layer.uiTransferCharacteristics = sys::TRC_IEC61966_2_1 as u8;
         layer.uiColorMatrix = sys::CM_BT709 as u8;
         Ok(p)
-    }
-
-    fn mean_qp(&self) -> Result<u8, Error> {
-        let mut statistics = sys::SEncoderStatistics::default();
-        let get = entry(self.calls.GetOption)?;
-        // SAFETY: the encoder is alive and started, and this option writes one `SEncoderStatistics`.
-        let code = unsafe {
-            get(self.raw, sys::ENCODER_OPTION_GET_STATISTICS, (&raw mut statistics).cast::<c_void>())
-        };
-        succeeded("give its statistics", code)?;
-        Ok(statistics.uiAverageFrameQP.min(51) as u8)
     }
 
     fn set_option(

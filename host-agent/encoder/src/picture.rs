@@ -6,7 +6,7 @@ use yuv::{
 
 use crate::scaler::Scaler;
 use crate::size::{MIN_SIDE, encodable};
-use crate::work::{Work, Works};
+use crate::work::Works;
 use crate::{Error, Rect};
 
 /// An I420 picture (BT.709, limited range) of a view of a screen: all of it or one monitor, pixel for pixel or smaller.
@@ -100,14 +100,9 @@ impl Picture {
         &self.v[..self.luma / 4]
     }
 
-    /// How often it was given something new.
-    pub(crate) fn version(&self) -> u32 {
-        self.works.version()
-    }
-
-    /// What there is to encode for one who has encoded it at this version.
-    pub(crate) fn work_since(&self, version: u32) -> Work {
-        self.works.since(version)
+    /// When each macroblock changed and what there is to see in it.
+    pub(crate) fn works(&self) -> &Works {
+        &self.works
     }
 
     /// Converts what changed of a BGRA screen (the fourth byte is ignored) with `stride` bytes per row.
@@ -377,6 +372,54 @@ mod tests {
             assert_eq!(picture.y[y * 34 + 33], picture.y[y * 34 + 32]);
         }
         assert_eq!(picture.y()[17 * 34..], picture.y()[16 * 34..17 * 34]);
+    }
+
+    /// Luma of a view, drawn with so many pixels, after everything and then `damage` of another screen was converted.
+    fn drawn(screens: [&[u8]; 2], width: u32, view: Rect, size: (u32, u32), damage: &[Rect]) -> Vec<u8> {
+        let mut picture = Picture::of(view, size.0, size.1).unwrap();
+        let stride = width as usize * 4;
+        picture.update_from_bgra(screens[0], stride, &[Rect::new(0, 0, u32::MAX, u32::MAX)]).unwrap();
+        picture.update_from_bgra(screens[1], stride, damage).unwrap();
+        [picture.y(), picture.u(), picture.v()].concat()
+    }
+
+    #[test]
+    fn a_view_is_that_part_of_the_screen() {
+        let (width, height) = (300, 200);
+        let screen = noise(width, height, 5);
+        for view in [Rect::new(0, 0, 300, 200), Rect::new(101, 33, 150, 99), Rect::new(299, 199, 1, 1)] {
+            let rows = (view.y..view.bottom()).flat_map(|y| {
+                let at = ((y * width + view.x) * 4) as usize;
+                screen[at..at + view.width as usize * 4].to_vec()
+            });
+            let part: Vec<u8> = rows.collect();
+            let all = [Rect::new(0, 0, width, height)];
+            let alone = Rect::new(0, 0, view.width, view.height);
+            let size = (view.width, view.height);
+            let shown = drawn([&screen, &screen], width, view, size, &all);
+            assert!(shown == drawn([&part, &part], view.width, alone, size, &all), "{view:?}");
+        }
+    }
+
+    #[test]
+    fn a_smaller_picture_shows_the_mean_and_follows_the_damage() {
+        let (width, height) = (320, 200);
+        let grey = vec![100; (width * height * 4) as usize];
+        let (old, new) = (noise(width, height, 7), noise(width, height, 99));
+        let view = Rect::new(17, 9, 257, 163);
+        for size in [(193, 123), (129, 82), (86, 55), (65, 41), (2, 2), (1, 1)] {
+            let flat = drawn([&grey, &grey], width, view, size, &[]);
+            let coded = padded(size.0) as usize * padded(size.1) as usize;
+            assert!(flat[..coded].iter().all(|luma| luma.abs_diff(102) <= 1), "{:?}", &flat[..16]);
+            for damage in [Rect::new(100, 70, 1, 1), Rect::new(0, 0, 320, 200), Rect::new(200, 120, 90, 60)] {
+                let mut screen = old.clone();
+                copy(&new, &mut screen, width, damage);
+                let part = drawn([&old, &screen], width, view, size, &[damage]);
+                let whole = drawn([&screen, &screen], width, view, size, &[]);
+                let worst = part.iter().zip(&whole).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(worst <= Some(2), "{damage:?} at {size:?}: {worst:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,13 +2,27 @@
 
 use crate::Rect;
 
-/// What there is to encode.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What there is to encode for one who has seen a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work {
     /// Macroblocks that changed.
     pub(crate) macroblocks: u32,
-    /// The sum of what there is to see in them: see [`Works::changed`].
-    pub(crate) detail: u64,
+    now: u32,
+    newest: u32,
+}
+
+impl Work {
+    /// Counts the cells of the version `now` that changed after the version `seen`.
+    pub(crate) fn since(cells: &[Cell], now: u32, seen: u32) -> Self {
+        let mut work = Self { macroblocks: 0, now, newest: now.wrapping_sub(seen) };
+        work.macroblocks = cells.iter().filter(|cell| work.is_new(**cell)).count() as u32;
+        work
+    }
+
+    /// Whether this cell is among them.
+    pub(crate) fn is_new(&self, cell: Cell) -> bool {
+        self.now.wrapping_sub(cell.version) < self.newest
+    }
 }
 
 /// For each macroblock of 16 × 16 pixels, when it changed last and what there is to see in it.
@@ -20,10 +34,13 @@ pub(crate) struct Works {
     version: u32,
 }
 
+/// One macroblock.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    version: u32,
-    detail: u32,
+pub(crate) struct Cell {
+    /// When it changed last.
+    pub(crate) version: u32,
+    /// What there is to see in it: see [`Works::changed`].
+    pub(crate) detail: u32,
 }
 
 /// Every so many rows are looked at.
@@ -58,18 +75,9 @@ impl Works {
         }
     }
 
-    /// What changed after this version.
-    pub(crate) fn since(&self, version: u32) -> Work {
-        let newest = self.version.wrapping_sub(version);
-        let mut work = Work::default();
-        for cell in &self.cells {
-            let age = self.version.wrapping_sub(cell.version);
-            if age < newest {
-                work.macroblocks += 1;
-                work.detail += u64::from(cell.detail);
-            }
-        }
-        work
+    /// All cells, row by row.
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
     }
 }
 

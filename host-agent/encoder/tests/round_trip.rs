@@ -1,6 +1,8 @@
 //! What goes in comes out: pictures through the encoder and a decoder, at every size, rate and request.
 
-use nearhand_encoder::{Config, EncodedFrame, Encoder, Error, Picture, Rect};
+use nearhand_encoder::{
+    Config, EncodedFrame, Encoder, Error, LEAST_QP, MOST_QP, Params, Picture, Rect, Search,
+};
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
 
@@ -140,12 +142,63 @@ fn the_bitrate_follows_while_it_runs() {
 
 #[test]
 fn odd_and_extreme_sizes() {
-    for (width, height) in [(16, 16), (17, 31), (801, 601), (1366, 768), (3840, 2160)] {
+    for (width, height) in [(1, 1), (3, 40), (16, 16), (17, 31), (801, 601), (1366, 768), (3840, 2160)] {
         let picture = picture(width, height, 0);
         let mut encoder = Encoder::new(&Config::new(width, height, 20_000_000)).unwrap();
         let frame = encoder.encode(&picture, 0, false).unwrap().unwrap();
         let quality = psnr(&mut Decoder::new().unwrap(), &frame, &picture);
         assert!(quality > 20.0, "{width} × {height}: {quality:.1} dB");
+    }
+}
+
+#[test]
+fn a_picture_keeps_to_its_bytes_once_the_content_is_known() {
+    for search in [Search::Near, Search::Far] {
+        let mut picture = picture(1280, 720, 0);
+        let config = Config { search, ..Config::new(1280, 720, 50_000_000) };
+        let mut encoder = Encoder::new(&config).unwrap();
+        let mut decoder = Decoder::new().unwrap();
+        let mut sizes = Vec::new();
+        for n in 0..30_u32 {
+            update(&mut picture, n * 37);
+            let params = Params { max_bytes: Some(20_000), coarsest: 51, ..Params::new(i64::from(n) * 33) };
+            let frame = encoder.encode_with(&picture, &params).unwrap().unwrap();
+            assert!(decoder.decode(&frame.data).unwrap().is_some());
+            sizes.push((frame.data.len(), frame.qp));
+        }
+        let late = &sizes[10..];
+        let mean = late.iter().map(|(bytes, _)| bytes).sum::<usize>() / late.len();
+        assert!(mean < 24_000, "{search:?}: {mean} of {sizes:?}");
+        assert!(late.iter().all(|(bytes, _)| *bytes < 60_000), "{search:?}: {sizes:?}");
+        assert!(mean > 6_000 || late.iter().any(|(_, qp)| *qp == LEAST_QP), "{search:?}: {sizes:?}");
+    }
+}
+
+#[test]
+fn a_keyframe_that_came_out_too_large_is_coded_again() {
+    let picture = picture(1280, 720, 0);
+    let mut encoder = Encoder::new(&Config::new(1280, 720, 50_000_000)).unwrap();
+    let mut sizes = Vec::new();
+    for n in 0..6 {
+        let params = Params { keyframe: true, max_bytes: Some(60_000), ..Params::new(n * 500) };
+        let frame = encoder.encode_with(&picture, &params).unwrap().unwrap();
+        assert!(frame.keyframe);
+        Decoder::new().unwrap().decode(&frame.data).unwrap().expect("it stands alone");
+        sizes.push((frame.data.len(), frame.qp));
+    }
+    assert!(sizes.iter().all(|(bytes, qp)| *bytes < 120_000 || *qp == MOST_QP), "{sizes:?}");
+}
+
+#[test]
+fn another_quantiser_is_no_keyframe() {
+    let mut picture = picture(640, 360, 0);
+    let mut encoder = Encoder::new(&Config::new(640, 360, 4_000_000)).unwrap();
+    for n in 0..20_u8 {
+        update(&mut picture, u32::from(n));
+        let qp = 20 + n * 7 % 31;
+        let params = Params { sharpest: qp, coarsest: qp, ..Params::new(i64::from(n) * 33) };
+        let frame = encoder.encode_with(&picture, &params).unwrap().unwrap();
+        assert_eq!((frame.keyframe, frame.qp), (n == 0, qp));
     }
 }
 
