@@ -87,7 +87,7 @@ pub(crate) struct Panel {
     /// Pixels of the shown part of the desktop.
     view: Option<(u16, u16)>,
     /// Frames and updates that were painted, as counted a second ago.
-    painted: Option<(f64, f64)>,
+    painted: Option<(u32, u32)>,
     _listeners: Vec<Listener>,
 }
 
@@ -255,12 +255,12 @@ impl Panel {
     }
 
     /// Frames and updates painted since the last time; `None` at the first.
-    fn painted(&mut self) -> Option<(f64, f64)> {
+    fn painted(&mut self) -> Option<(u32, u32)> {
         let screen: Element = dom::by_id("screen").ok()?;
-        let count = |name| screen.get_attribute(name)?.parse::<f64>().ok();
+        let count = |name| screen.get_attribute(name)?.parse::<u32>().ok();
         let now = (count("data-frames")?, count("data-updates")?);
         let then = self.painted.replace(now)?;
-        Some(((now.0 - then.0).max(0.0), (now.1 - then.1).max(0.0)))
+        Some((now.0.saturating_sub(then.0), now.1.saturating_sub(then.1)))
     }
 
     fn show_choice(&self) {

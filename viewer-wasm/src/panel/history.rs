@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 const KEPT: usize = 60;
 /// The graph's width and height, in units of its own: as in the page's `viewBox`.
 pub(crate) const GRAPH: (f64, f64) = (118.0, 24.0);
+/// No figure has more digits.
+const MOST_DIGITS: usize = 12;
 /// From one value to the next, in the same units: the oldest of all lies at the left edge, the newest at the right.
 const STEP: f64 = GRAPH.0 / (KEPT - 1) as f64;
 
@@ -73,13 +75,11 @@ impl History {
 
 /// The next number of the row 1, 2, 5, 10, 20, 50, …
 fn round_up(value: f64) -> f64 {
-    if value.is_nan() || value <= 0.0 {
-        return 1.0;
-    }
-    let decade = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0].map(|step| step * decade);
-    // A hair's breadth for what the logarithm rounds.
-    steps.into_iter().find(|step| *step >= value * 0.999_999).unwrap_or(10.0 * decade)
+    let decades = core::iter::successors(Some(1.0), |decade| Some(decade * 10.0)).take(MOST_DIGITS);
+    decades
+        .flat_map(|decade| [1.0, 2.0, 5.0].map(|step| step * decade))
+        .find(|step| *step >= value)
+        .unwrap_or(value)
 }
 
 #[cfg(test)]

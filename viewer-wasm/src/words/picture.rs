@@ -70,8 +70,8 @@ pub fn number(value: f64) -> String {
 }
 
 /// Frames and small changes painted in each second.
-pub fn painted(frames: f64, updates: f64) -> String {
-    format!("{frames:.0} · {updates:.0}")
+pub fn painted(frames: u32, updates: u32) -> String {
+    format!("{frames} · {updates}")
 }
 
 /// A part in thousandths.
