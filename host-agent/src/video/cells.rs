@@ -111,6 +111,37 @@ impl Cells {
         }
     }
 
+    /// Whether these pixels can be had by a move: they are exact, and may be painted there.
+    pub(super) fn can_move(&self, from: Area, to: Area) -> bool {
+        self.exact(from) && self.takes(to)
+    }
+
+    /// Pixels that are the screen's now were moved here. A move that is not sent is a [`Self::change`] after all.
+    pub(super) fn moved(&mut self, to: Area, now: Instant) {
+        for index in self.grid.touched(to) {
+            let whole = holds(to, self.grid.cell(index));
+            let cell = &mut self.cells[index];
+            cell.changed = Some(now);
+            if whole {
+                cell.state = State::Exact;
+            }
+            if cell.damage.is_some_and(|damage| holds(to, damage)) {
+                cell.damage = None;
+                cell.by_video = false;
+            }
+        }
+    }
+
+    /// A move to here was not sent.
+    pub(super) fn stay(&mut self, to: Area) {
+        for index in self.grid.touched(to) {
+            let Some(part) = common(to, self.grid.cell(index)) else { continue };
+            let cell = &mut self.cells[index];
+            cell.damage = Some(cell.damage.map_or(part, |old| around(old, part)));
+            cell.by_video = false;
+        }
+    }
+
     /// A frame of the video was sent for these cells.
     pub(super) fn frame(&mut self, cells: &[usize], number: u32) {
         for index in cells {
@@ -134,7 +165,7 @@ impl Cells {
     }
 
     /// Whether all pixels here are the screen's, and were before it changed last.
-    pub(super) fn exact(&self, area: Area) -> bool {
+    fn exact(&self, area: Area) -> bool {
         self.grid.touched(area).all(|index| {
             let cell = &self.cells[index];
             cell.state == State::Exact && cell.damage.is_none_or(|damage| common(damage, area).is_none())

@@ -13,6 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     figures: Figures,
+    moved: u64,
     captured: Mean,
     encoded: Mean,
     told: Option<Instant>,
@@ -57,6 +58,11 @@ impl Tally {
         self.figures.tile_bytes = self.figures.tile_bytes.saturating_add(bytes as u32);
     }
 
+    /// So many pixels were moved.
+    pub(super) fn moved(&mut self, pixels: u32) {
+        self.moved += u64::from(pixels);
+    }
+
     /// When they are to be told.
     pub(super) fn due(&self, now: Instant) -> Instant {
         self.told.map_or(now, |told| told + EVERY)
@@ -71,11 +77,13 @@ impl Tally {
             ..Figures::default()
         };
         let counted = std::mem::replace(&mut self.figures, size);
+        let moved = std::mem::take(&mut self.moved) / 1_000;
         if since >= EVERY * 2 {
             // The panel was closed meanwhile: this is no second.
             return Figures { bitrate, exact_percent, ..size };
         }
         Figures {
+            moved_kilopixels: moved.try_into().unwrap_or(u32::MAX),
             capture_us: self.captured.take(),
             encode_us: self.encoded.take(),
             bitrate,

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use nearhand_protocol::picture::{Area, Painted};
 
+use super::region::common;
+
 /// Most updates whose fate is not known: as many as a viewer's report tells about.
 const MOST: usize = 120;
 /// Updates overtake each other by no more than this.
@@ -28,6 +30,8 @@ pub(super) struct Sent {
     pub(super) at: Instant,
     /// What its tiles and moves painted.
     pub(super) areas: Vec<Area>,
+    /// Where its moves came from.
+    pub(super) sources: Vec<Area>,
     /// The cells that its frame is for.
     pub(super) cells: Vec<usize>,
 }
@@ -39,6 +43,8 @@ struct Entry {
     missing: bool,
     /// And of a later frame that was painted.
     overtaken: bool,
+    /// It was painted, but its moves may have copied what an update before it was to paint.
+    moved: bool,
 }
 
 /// The updates outstanding.
@@ -75,7 +81,7 @@ impl Ledger {
     pub(super) fn sent(&mut self, sent: Sent) -> Option<Sent> {
         self.last = sent.number;
         let oldest = if self.has_room() { None } else { self.entries.pop_front() };
-        self.entries.push_back(Entry { sent, missing: false, overtaken: false });
+        self.entries.push_back(Entry { sent, missing: false, overtaken: false, moved: false });
         oldest.map(|entry| entry.sent)
     }
 
@@ -97,7 +103,8 @@ impl Ledger {
                 if !entry.sent.cells.is_empty() {
                     frame_came = Some(entry.sent.number);
                 }
-                false
+                entry.moved = !entry.sent.sources.is_empty();
+                entry.moved
             }
             Some(false) => {
                 entry.missing = true;
@@ -109,6 +116,7 @@ impl Ledger {
                 true
             }
         });
+        self.settle();
         if let Some(came) = frame_came {
             self.entries.iter_mut().for_each(|entry| entry.overtaken |= entry.sent.number < came);
         }
@@ -117,18 +125,20 @@ impl Ledger {
     /// Takes out what is lost by now.
     pub(super) fn lost(&mut self, now: Instant, round_trip: Duration) -> Vec<Sent> {
         let (highest, patience) = (self.highest, self.patience);
-        let mut lost = Vec::new();
+        let mut lost: Vec<Sent> = Vec::new();
         let mut silent = false;
         self.entries.retain_mut(|entry| {
-            if entry.overtaken_by(highest) || now >= entry.deadline(round_trip, patience) {
-                silent |= !entry.missing;
-                let none = Sent { number: 0, at: now, areas: Vec::new(), cells: Vec::new() };
-                lost.push(std::mem::replace(&mut entry.sent, none));
-                false
-            } else {
-                true
+            let due =
+                !entry.moved && (entry.overtaken_by(highest) || now >= entry.deadline(round_trip, patience));
+            // What copied from a place that was not painted has copied something old.
+            let spoilt = entry.copies_from(&lost);
+            if due || spoilt {
+                silent |= due && !entry.missing;
+                lost.push(entry.sent.take());
             }
+            !(due || spoilt)
         });
+        self.settle();
         if silent {
             self.patience = (self.patience * 2).min(MOST_PATIENCE);
         }
@@ -137,12 +147,20 @@ impl Ledger {
 
     /// When something may be lost.
     pub(super) fn deadline(&self, round_trip: Duration) -> Option<Instant> {
-        self.entries.iter().map(|entry| entry.deadline(round_trip, self.patience)).min()
+        let awaited = self.entries.iter().filter(|entry| !entry.moved);
+        awaited.map(|entry| entry.deadline(round_trip, self.patience)).min()
     }
 
     /// The cells of frames that are not known to be painted, with the number of the update that announced each.
     pub(super) fn awaited(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
         self.entries.iter().flat_map(|entry| entry.sent.cells.iter().map(|cell| (*cell, entry.sent.number)))
+    }
+
+    /// Lets go of the moves that copied from nothing that is still awaited.
+    fn settle(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.moved) {
+            self.entries.pop_front();
+        }
     }
 
     /// Takes out the frames, which are not to be waited for any more.
@@ -154,16 +172,35 @@ impl Ledger {
             }
             entry.sent.cells.is_empty()
         });
+        self.settle();
         given_up
     }
 
-    /// Whether something was sent that may have been lost for longer than a round trip.
-    pub(super) fn is_missing_some(&self) -> bool {
-        self.entries.iter().any(|entry| entry.missing && entry.sent.cells.is_empty())
+    /// Whether the viewer misses something, so that it would refuse moves.
+    pub(super) fn misses_some(&self) -> bool {
+        self.entries.iter().any(|entry| entry.missing && !entry.moved && entry.sent.cells.is_empty())
+    }
+}
+
+impl Sent {
+    fn take(&mut self) -> Self {
+        let none = Self {
+            number: self.number,
+            at: self.at,
+            areas: Vec::new(),
+            sources: Vec::new(),
+            cells: Vec::new(),
+        };
+        std::mem::replace(self, none)
     }
 }
 
 impl Entry {
+    fn copies_from(&self, lost: &[Sent]) -> bool {
+        let areas = || lost.iter().flat_map(|sent| &sent.areas);
+        self.sent.sources.iter().any(|source| areas().any(|area| common(*source, *area).is_some()))
+    }
+
     fn overtaken_by(&self, highest: u32) -> bool {
         let frame = !self.sent.cells.is_empty();
         self.missing && highest >= self.sent.number + OVERTAKEN && (!frame || self.overtaken)

@@ -1,11 +1,10 @@
 //! The picture on its way to the technician: when, how good, and the thread that captures, encodes and sends.
 
-#[cfg_attr(not(test), allow(dead_code, reason = "the scheduler uses it next"))]
-mod moves;
 mod budget;
 mod cells;
 mod figures;
 mod ledger;
+mod moves;
 mod plan;
 mod rate;
 mod region;
@@ -13,6 +12,8 @@ mod repair;
 mod schedule;
 mod screen;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod viewer;
 mod worker;

@@ -93,6 +93,11 @@ impl Finder {
         Change { moves, rest }
     }
 
+    /// The picture of the last call, rows without gaps.
+    pub(super) fn known(&self) -> &[u8] {
+        &self.known
+    }
+
     /// Forgets the picture before: the next one is new everywhere.
     pub(super) fn forget(&mut self) {
         *self = Self::default();

@@ -3,22 +3,41 @@
 use nearhand_desktop::{Frame, Rect};
 use nearhand_protocol::picture::{Area, CELL};
 
+use super::moves::{Finder, Pixels};
 use super::region::{Grid, Region};
 
 /// What is shown, in memory of its own: it is read long after the desktop went on.
 #[derive(Debug)]
 pub(super) struct Screen {
     grid: Grid,
-    /// Blue, green, red and a byte without meaning for each pixel, rows without gaps.
-    pixels: Vec<u8>,
-    seen: bool,
+    /// Keeps the picture, to find in it what moved.
+    finder: Finder,
+}
+
+/// How the picture became another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Where pixels are others than before.
+    pub(super) areas: Vec<Area>,
+    /// Which of them were elsewhere before: to be carried out one after the other.
+    pub(super) moves: Vec<Shift>,
+    /// What has to be painted anew beside these moves.
+    pub(super) rest: Vec<Area>,
+}
+
+/// Pixels that were elsewhere before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shift {
+    /// Where they were.
+    pub(super) from: Area,
+    /// Where they are.
+    pub(super) to: Area,
 }
 
 impl Screen {
-    /// A black one.
+    /// One that has seen nothing.
     pub(super) fn new(width: u16, height: u16) -> Self {
-        let grid = Grid { width, height };
-        Self { grid, pixels: vec![0; usize::from(width) * usize::from(height) * 4], seen: false }
+        Self { grid: Grid { width, height }, finder: Finder::default() }
     }
 
     /// Its size.
@@ -31,9 +50,9 @@ impl Screen {
         (u32::from(self.grid.width), u32::from(self.grid.height)) == (frame.width, frame.height)
     }
 
-    /// All pixels.
+    /// All pixels: blue, green, red and a byte without meaning for each, rows without gaps.
     pub(super) fn pixels(&self) -> &[u8] {
-        &self.pixels
+        self.finder.known()
     }
 
     /// Bytes from one row to the next.
@@ -43,26 +62,41 @@ impl Screen {
 
     /// The pixels from the corner of an area on.
     pub(super) fn from(&self, x: u16, y: u16) -> &[u8] {
-        &self.pixels[usize::from(y) * self.stride() + usize::from(x) * 4..]
+        &self.pixels()[usize::from(y) * self.stride() + usize::from(x) * 4..]
     }
 
-    /// Follows the desktop, of which this is a picture, and says where pixels are others than before.
-    pub(super) fn follow(&mut self, frame: &Frame<'_>) -> Vec<Area> {
-        let mut changed = Region::new(self.grid);
-        if !std::mem::replace(&mut self.seen, true) {
-            let row = self.stride();
-            for (to, from) in self.pixels.chunks_exact_mut(row).zip(frame.pixels.chunks(frame.stride)) {
-                to.copy_from_slice(&from[..row]);
-            }
-            return vec![self.grid.all()];
+    /// Follows the desktop, of which this is a picture, and says what became of it.
+    pub(super) fn follow(&mut self, frame: &Frame<'_>) -> Change {
+        let new =
+            Pixels { bgra: frame.pixels, stride: frame.stride, width: frame.width, height: frame.height };
+        if self.pixels().is_empty() {
+            self.finder.find(new, &[]);
+            return Change { areas: vec![self.grid.all()], moves: Vec::new(), rest: vec![self.grid.all()] };
         }
+        let mut changed = Region::new(self.grid);
         for rect in frame.damage {
             self.compare(frame, *rect, &mut changed);
         }
-        changed.take()
+        if changed.is_empty() {
+            return Change::default();
+        }
+        let areas = changed.take();
+        let rects: Vec<Rect> = areas
+            .iter()
+            .map(|area| Rect::new(area.x.into(), area.y.into(), area.width.into(), area.height.into()))
+            .collect();
+        let found = self.finder.find(new, &rects);
+        let moves = found.moves.iter().map(|one| {
+            let to = area(one.to);
+            Shift { from: Area::new(one.from_x as u16, one.from_y as u16, to.width, to.height), to }
+        });
+        let moves: Vec<Shift> = moves.collect();
+        // What is left beside moves is told less exactly.
+        let rest = if moves.is_empty() { areas.clone() } else { found.rest.into_iter().map(area).collect() };
+        Change { areas, moves, rest }
     }
 
-    fn compare(&mut self, frame: &Frame<'_>, rect: Rect, changed: &mut Region) {
+    fn compare(&self, frame: &Frame<'_>, rect: Rect, changed: &mut Region) {
         let Some(rect) = rect.clip(self.grid.width.into(), self.grid.height.into()) else { return };
         let cell = u32::from(CELL);
         let mut y = rect.y;
@@ -80,20 +114,20 @@ impl Screen {
         }
     }
 
-    /// Copies a part of one cell, and returns the box around what was different.
+    /// The box around what is different in a part of one cell.
     fn compare_cell(
-        &mut self,
+        &self,
         frame: &Frame<'_>,
         (x, y): (u32, u32),
         (right, bottom): (u32, u32),
     ) -> Option<Area> {
-        let stride = self.stride();
+        let (stride, pixels) = (self.stride(), self.pixels());
         let bytes = x as usize * 4..right as usize * 4;
         let mut columns: Option<(usize, usize)> = None;
         let (mut first, mut last) = (None, y);
         for row in y..bottom {
             let new = &frame.pixels[row as usize * frame.stride..][bytes.clone()];
-            let old = &mut self.pixels[row as usize * stride..][bytes.clone()];
+            let old = &pixels[row as usize * stride..][bytes.clone()];
             if new == old {
                 continue;
             }
@@ -106,12 +140,16 @@ impl Screen {
                 first.get_or_insert(row);
                 last = row;
             }
-            old.copy_from_slice(new);
         }
         let ((left, end), first) = (columns?, first?);
         let (width, height) = ((end - left + 1) as u16, (last - first + 1) as u16);
         Some(Area::new((x as usize + left) as u16, first as u16, width, height))
     }
+}
+
+/// A rectangle within a picture that has no more than 65535 pixels along its sides.
+fn area(rect: Rect) -> Area {
+    Area::new(rect.x as u16, rect.y as u16, rect.width as u16, rect.height as u16)
 }
 
 #[cfg(test)]
@@ -130,23 +168,25 @@ mod tests {
         let mut screen = Screen::new(100, 70);
         let mut pixels = vec![7; 100 * 70 * 4];
         let everything = [Rect::new(0, 0, 100, 70)];
-        assert_eq!(screen.follow(&frame(&pixels, &everything)), [Area::new(0, 0, 100, 70)]);
-        assert_eq!(screen.follow(&frame(&pixels, &everything)), [], "painted anew, and the same");
+        assert_eq!(screen.follow(&frame(&pixels, &everything)).areas, [Area::new(0, 0, 100, 70)]);
+        assert_eq!(screen.follow(&frame(&pixels, &everything)).areas, [], "painted anew, and the same");
         pixels[3] = 9;
-        assert_eq!(screen.follow(&frame(&pixels, &everything)), [], "the fourth byte has no meaning");
+        assert_eq!(screen.follow(&frame(&pixels, &everything)).areas, [], "the fourth byte has no meaning");
         for (x, y) in [(10, 5), (12, 4), (70, 69)] {
             pixels[(y * 100 + x) * 4] = 200;
         }
-        let changed = screen.follow(&frame(&pixels, &everything));
+        let changed = screen.follow(&frame(&pixels, &everything)).areas;
         assert_eq!(changed, [Area::new(10, 4, 3, 2), Area::new(70, 69, 1, 1)]);
-        assert_eq!(screen.pixels(), pixels);
+        for (seen, pixel) in screen.pixels().chunks(4).zip(pixels.chunks(4)) {
+            assert_eq!(seen[..3], pixel[..3]);
+        }
     }
 
     #[test]
     fn what_is_not_damaged_is_not_read() {
         let mut screen = Screen::new(100, 70);
         screen.follow(&frame(&[0; 28_000], &[]));
-        let changed = screen.follow(&frame(&[5; 28_000], &[Rect::new(60, 60, 90, 90)]));
+        let changed = screen.follow(&frame(&[5; 28_000], &[Rect::new(60, 60, 90, 90)])).areas;
         assert_eq!(changed, [Area::new(60, 60, 40, 10)]);
         assert_eq!(screen.from(60, 60)[0], 5);
         assert_eq!(screen.from(59, 60)[0], 0);

@@ -20,7 +20,7 @@ use super::plan::{self, Limits, STEP, Tile};
 use super::rate::Rate;
 use super::region::Grid;
 use super::repair::{self, Repair};
-use super::screen::Screen;
+use super::screen::{Change, Screen, Shift};
 use super::stream::within;
 use super::trace::{self, Kind, Look};
 use crate::cursor::Cursor;
@@ -67,6 +67,8 @@ pub(super) struct Viewer {
     ledger: Ledger,
     /// Something changed that was not decided about.
     undecided: bool,
+    /// Moves that go with the next update.
+    moving: Vec<Shift>,
     spent: Bucket,
     repaired: Bucket,
     refused_until: Option<Instant>,
@@ -108,6 +110,7 @@ impl Viewer {
             cells: Cells::new(Grid { width: 1, height: 1 }),
             ledger: Ledger::new(),
             undecided: true,
+            moving: Vec::new(),
             spent: Bucket::default(),
             repaired: Bucket::default(),
             refused_until: None,
@@ -159,6 +162,7 @@ impl Viewer {
     fn begin(&mut self) {
         self.cells = Cells::new(Grid { width: self.view.area.width, height: self.view.area.height });
         self.ledger.forget();
+        self.moving.clear();
         self.synced = false;
         self.undecided = true;
     }
@@ -168,11 +172,48 @@ impl Viewer {
         !self.watch.paused
     }
 
-    /// The screen changed here, in its own pixels.
-    pub(super) fn change(&mut self, area: Area, now: Instant) {
-        if let Some(part) = within(area, self.view.area) {
-            self.cells.change(part, now);
+    /// The screen became another, in its own pixels.
+    pub(super) fn follow(&mut self, change: &Change, now: Instant) {
+        self.stay();
+        let moves = self.moves(change, now);
+        for area in if moves { &change.rest } else { &change.areas } {
+            if let Some(part) = within(*area, self.view.area) {
+                self.cells.change(part, now);
+                self.undecided = true;
+            }
+        }
+    }
+
+    /// Prepares the moves, where all of them can be made.
+    fn moves(&mut self, change: &Change, now: Instant) -> bool {
+        if change.moves.is_empty()
+            || !self.is_watching()
+            || self.rate.loss() > LOSSY
+            || self.ledger.misses_some()
+            || self.refused_until.is_some()
+        {
+            return false;
+        }
+        let here = |area| within(area, self.view.area).filter(|part| part.pixels() == area.pixels());
+        let shift = |shift: &Shift| Some(Shift { from: here(shift.from)?, to: here(shift.to)? });
+        let Some(moves) = change.moves.iter().map(shift).collect::<Option<Vec<_>>>() else { return false };
+        for shift in moves {
+            if !self.cells.can_move(shift.from, shift.to) {
+                // What was moved already is painted instead.
+                self.stay();
+                return false;
+            }
+            self.cells.moved(shift.to, now);
+            self.moving.push(shift);
             self.undecided = true;
+        }
+        true
+    }
+
+    /// The moves that were prepared are not made: their pixels are painted.
+    fn stay(&mut self) {
+        for shift in std::mem::take(&mut self.moving) {
+            self.cells.stay(shift.to);
         }
     }
 
@@ -217,14 +258,17 @@ impl Viewer {
             attended.at(then);
         }
         if self.watch.paused {
+            self.stay();
             return attended;
         }
         if let Some(until) = self.refused_until.filter(|until| *until > now) {
+            self.stay();
             attended.at(until);
             return attended;
         }
         self.refused_until = None;
         if self.lags(now) || !self.ledger.has_room() {
+            self.stay();
             if self.undecided || !matches!(repair::next(&self.cells, now, pointer), Repair::Nothing) {
                 attended.at(now + LAGS);
             }
@@ -321,7 +365,7 @@ impl Viewer {
             return false;
         }
         self.cells.frame(&wanted, number);
-        self.note(Sent { number, at: now, areas: Vec::new(), cells: wanted }, now);
+        self.note(Sent { number, at: now, areas: Vec::new(), sources: Vec::new(), cells: wanted }, now);
         true
     }
 
@@ -368,10 +412,12 @@ impl Viewer {
 
     /// Sends tiles in as few updates as the line likes, and notes what was sent; false where the channel refused.
     fn send_tiles(&mut self, tiles: Vec<Tile>, now: Instant, looked: Option<(&Look, Instant)>) -> bool {
+        let moving = std::mem::take(&mut self.moving);
+        let mut moves = moving.as_slice();
         let most = if self.rate.loss() > LOSSY { SHORT } else { LONG };
         let mut tiles = tiles.into_iter().peekable();
-        while tiles.peek().is_some() {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
+        while tiles.peek().is_some() || !moves.is_empty() {
+            let (mut batch, mut bytes) = (Vec::new(), moves.len() * STEP);
             while let Some(tile) = tiles.next_if(|tile| {
                 batch.is_empty() || (bytes + tile.coded.len() + STEP <= most && batch.len() < MAX_STEPS)
             }) {
@@ -379,12 +425,28 @@ impl Viewer {
                 batch.push(tile);
             }
             let number = self.ledger.next_number();
-            let steps = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded }).collect();
-            let Ok(bytes) = self.send(steps, now) else { return false };
+            let since = self.ledger.since();
+            let first = moves.iter().map(|shift| Step::Move {
+                since,
+                from_x: shift.from.x,
+                from_y: shift.from.y,
+                to: shift.to,
+            });
+            let then = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded });
+            let Ok(bytes) = self.send(first.chain(then).collect(), now) else {
+                moves.iter().for_each(|shift| self.cells.stay(shift.to));
+                return false;
+            };
             self.tally.tiles(batch.len(), bytes);
-            let areas: Vec<Area> = batch.iter().map(|tile| tile.area).collect();
-            areas.iter().for_each(|area| self.cells.tile(*area, number));
-            self.note(Sent { number, at: now, areas, cells: Vec::new() }, now);
+            for shift in moves {
+                self.tally.moved(shift.to.pixels());
+                self.cells.tile(shift.to, number);
+            }
+            batch.iter().for_each(|tile| self.cells.tile(tile.area, number));
+            let areas =
+                moves.iter().map(|shift| shift.to).chain(batch.iter().map(|tile| tile.area)).collect();
+            let sources = std::mem::take(&mut moves).iter().map(|shift| shift.from).collect();
+            self.note(Sent { number, at: now, areas, sources, cells: Vec::new() }, now);
             if let Some((look, encoded)) = looked {
                 trace::sent(Kind::Tiles, number, look, look.grabbed, encoded);
             }

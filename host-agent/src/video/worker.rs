@@ -279,12 +279,14 @@ impl<'a> Worker<'a> {
             Some(screen) => self.screen.insert(screen),
             None => self.screen.insert(Screen::new(width, height)),
         };
-        let changed = screen.follow(&frame);
+        let change = screen.follow(&frame);
         let captured = frame.captured_at;
         let grabbed = Instant::now();
         self.looked = Look { damage: frame.damaged_at, grab, grabbed };
-        for area in &changed {
-            self.viewers.iter_mut().for_each(|viewer| viewer.change(*area, captured));
+        if !change.areas.is_empty() {
+            self.viewers.iter_mut().for_each(|viewer| viewer.follow(&change, captured));
+        }
+        for area in &change.areas {
             self.streams.iter_mut().for_each(|stream| stream.change(*area));
         }
         self.viewers.iter_mut().for_each(|viewer| viewer.tally.captured(grabbed - grab));
