@@ -2,12 +2,14 @@
 
 use super::SendError;
 use super::event::{Event, EventSender};
+use super::line::Meter;
+use super::stats::Shared;
 use bytes::{Bytes, BytesMut};
 use nearhand_protocol::channel::Channel;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
@@ -21,9 +23,9 @@ const QUEUE: usize = 4096;
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 /// The open channels.
-#[derive(Default)]
 pub(super) struct Channels {
     open: Mutex<HashMap<Channel, Arc<Outgoing>>>,
+    shared: Arc<Shared>,
 }
 
 /// The way out of one channel.
@@ -79,6 +81,10 @@ impl Outgoing {
 }
 
 impl Channels {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { open: Mutex::default(), shared }
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Channel, Arc<Outgoing>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,7 +141,7 @@ impl Channels {
         if events.of(channel).send(Event::ChannelOpen(channel)).await.is_ok() {
             tokio::select! {
                 () = read(channel, data_channel.as_ref(), &events) => {}
-                () = write(&outgoing, messages, data_channel.as_ref(), &events) => {}
+                () = write(&outgoing, messages, data_channel.as_ref(), &events, &self.shared) => {}
             }
         }
         self.open().remove(&channel);
@@ -180,7 +186,9 @@ async fn write(
     mut messages: mpsc::Receiver<Bytes>,
     data_channel: &dyn DataChannel,
     events: &EventSender,
+    shared: &Shared,
 ) {
+    let mut meter = Meter::new(Instant::now());
     loop {
         let message = if outgoing.outstanding.load(Relaxed) > 0 {
             // The stack tells when its buffer crosses a threshold, but not reliably when it counts differently from
@@ -198,6 +206,7 @@ async fn write(
         };
         if let Some(message) = message {
             let length = message.len();
+            meter.handed(Instant::now(), length);
             let sent = data_channel.send(BytesMut::from(message)).await;
             outgoing.queued.fetch_sub(length, Relaxed);
             if sent.is_err() {
@@ -205,6 +214,14 @@ async fn write(
             }
         }
         let Ok(outstanding) = data_channel.outstanding_bytes().await else { return };
+        match meter.looked(Instant::now(), outstanding) {
+            (0, _) => {}
+            // Where frames travel this way nothing else tells of the line.
+            (_, Some(report)) if outgoing.channel == Channel::Frames => {
+                shared.reports(Instant::now(), &[report]);
+            }
+            (bytes, _) => shared.line().acknowledged(Instant::now(), bytes),
+        }
         if let Some(event) = outgoing.look(outstanding)
             && events.of(outgoing.channel).send(event).await.is_err()
         {

@@ -52,9 +52,6 @@ pub struct PeerConfig {
     pub dialer: Option<Dialer>,
     /// Tells when ways to relays may have been cut; `None`: nobody looks.
     pub interfaces: Option<Interfaces>,
-    /// Where the bandwidth estimate starts, in bits per second. It climbs by 8 % a second only, so too low a start
-    /// costs more than too high a one, which loss and delay correct within a second.
-    pub initial_bitrate: u32,
 }
 
 impl Default for PeerConfig {
@@ -65,7 +62,6 @@ impl Default for PeerConfig {
             relay_only: false,
             dialer: None,
             interfaces: None,
-            initial_bitrate: 5_000_000,
         }
     }
 }

@@ -17,7 +17,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::shared::marshal::MarshalSize;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -110,7 +110,7 @@ impl Video {
         !self.busy.load(Ordering::Acquire)
             && match self.way() {
                 None => false,
-                Some(Way::Track) => true,
+                Some(Way::Track) => self.shared.line().is_free(Instant::now()),
                 Some(Way::Channel) => self.channels.buffered(Channel::Frames) <= self.shared.frames_room(),
             }
     }
@@ -187,6 +187,7 @@ impl Video {
                 in_burst = 0;
             }
             let (number, size) = (packet.header.sequence_number, packet.marshal_size());
+            self.shared.packet_leaves(size);
             track.write_rtp(packet).await?;
             self.shared.count_packet(number, size);
             in_burst += 1;

@@ -18,6 +18,7 @@ mod feedback;
 mod fingerprint;
 mod frames;
 mod interfaces;
+pub(crate) mod line;
 mod mdns;
 mod media;
 mod nack;
@@ -35,6 +36,7 @@ pub use config::{Bind, IceServer, PeerConfig};
 pub use event::{Candidate, Event, Events, Path, PeerState};
 pub use fingerprint::Fingerprint;
 pub use interfaces::Interfaces;
+pub use line::Capacity;
 pub use peer::Peer;
 pub use stats::{Stats, Way};
 

@@ -77,18 +77,13 @@ impl Peer {
     /// Binds the sockets. Nothing is sent before the first offer is accepted, but to STUN and TURN servers.
     pub async fn new(config: &PeerConfig) -> Result<(Self, Events), RtcError> {
         let (events, receiver) = EventSender::new();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(Instant::now()));
         let (handler, callbacks) = Handler::new();
 
         let registry = Registry::new()
             .with(
                 Slot::CongestionControl,
-                CongestionControlBuilder::new(Estimator::new(
-                    shared.clone(),
-                    config.initial_bitrate,
-                    Instant::now(),
-                ))
-                .build(),
+                CongestionControlBuilder::new(Estimator::new(shared.clone())).build(),
             )
             .with(Slot::TwccSender, TwccSenderBuilder::new().build())
             .with(nack::SLOT, NackGate::new(shared.clone()))
@@ -124,7 +119,7 @@ impl Peer {
         let connection = Box::pin(builder.build()).await.map_err(|error| setup(&error))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
 
-        let channels = Arc::new(Channels::default());
+        let channels = Arc::new(Channels::new(shared.clone()));
         let (video, frames) = Video::new(shared.clone(), channels.clone(), events.keyframe.clone());
         let remote_fingerprint = Arc::new(OnceLock::new());
         let mut tasks = JoinSet::new();

@@ -2,9 +2,10 @@
 
 use super::event::Path;
 use super::frames;
+use super::line::{Capacity, Line, Report};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How frames of the video travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +25,18 @@ pub struct Stats {
     pub way: Option<Way>,
     /// Round trip to the browser, by ICE checks; every few seconds.
     pub round_trip: Option<Duration>,
-    /// Time packets stood in queues on the way, above the least of the last 20 s; with every feedback (about 50 ms).
-    /// The earliest sign of congestion.
+    /// Time that packets at the beginning of frames stand in queues on the way, above the least of the last 6 to 12 s;
+    /// with every feedback (about 50 ms). The earliest sign of congestion.
     pub queue_delay: Option<Duration>,
     /// Part of the packets of the last second that was lost, 0 to 1, by transport-wide feedback, else by receiver
     /// reports.
     pub loss: Option<f32>,
-    /// What arrived at the browser during the last second, in bits per second of RTP.
+    /// What arrived at the browser during the last second, in bits per second of RTP and data channels.
     pub delivered_bitrate: Option<u32>,
-    /// What Google Congestion Control would send, in bits per second. It does not know that a still screen sends
-    /// little: it climbs by 8 % a second, and only while packets flow.
-    pub estimated_bitrate: Option<u32>,
+    /// The same of the last quarter of a second.
+    pub delivered_now: Option<u32>,
+    /// What the spacing of packets tells about the narrowest place on the way.
+    pub capacity: Option<Capacity>,
     /// The browser's own estimate (REMB), where it sends one.
     pub remb: Option<u32>,
     /// Frames handed to the network entirely.
@@ -56,9 +58,9 @@ pub struct Stats {
 }
 
 /// Where all parts write and [`Stats`] is read from. Nothing here is held across a wait.
-#[derive(Default)]
 pub(super) struct Shared {
     line: Mutex<Line>,
+    looked: Mutex<Looked>,
     /// Media and data flow, as far as is known.
     connected: AtomicBool,
     frames_sent: AtomicU64,
@@ -74,24 +76,49 @@ pub(super) struct Shared {
     newest_reported: AtomicU16,
 }
 
-/// The measured part.
+/// What is looked up now and then.
 #[derive(Clone, Default)]
-pub(super) struct Line {
+pub(super) struct Looked {
     pub(super) path: Option<Path>,
     pub(super) round_trip: Option<Duration>,
-    pub(super) queue_delay: Option<Duration>,
-    pub(super) loss: Option<f32>,
     pub(super) reported_loss: Option<f32>,
-    pub(super) delivered_bitrate: Option<u32>,
-    pub(super) capacity: Option<u32>,
-    pub(super) estimated_bitrate: Option<u32>,
     pub(super) remb: Option<u32>,
 }
 
 impl Shared {
-    /// Changes the measured part.
-    pub(super) fn update(&self, change: impl FnOnce(&mut Line)) {
-        change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            line: Mutex::new(Line::new(now)),
+            looked: Mutex::default(),
+            connected: AtomicBool::default(),
+            frames_sent: AtomicU64::default(),
+            packets_sent: AtomicU64::default(),
+            bytes_sent: AtomicU64::default(),
+            backlog: AtomicUsize::default(),
+            retransmissions: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            keyframe_requests: AtomicU64::default(),
+            newest_sent: AtomicU16::default(),
+            newest_reported: AtomicU16::default(),
+        }
+    }
+
+    /// The measurements of the line.
+    pub(super) fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what was looked up.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Looked)) {
+        change(&mut self.looked());
+    }
+
+    pub(super) fn reports(&self, now: Instant, reports: &[Report]) {
+        self.line().reports(now, reports);
     }
 
     pub(super) fn set_connected(&self, connected: bool) {
@@ -103,7 +130,7 @@ impl Shared {
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner).round_trip
+        self.looked().round_trip
     }
 
     pub(super) fn set_reported_loss(&self, loss: f32) {
@@ -128,6 +155,11 @@ impl Shared {
         self.keyframe_requests.fetch_add(1, Relaxed);
     }
 
+    /// To be called before the packet is given to the stack, which notes its departure.
+    pub(super) fn packet_leaves(&self, bytes: usize) {
+        self.line().sent(Instant::now(), bytes);
+    }
+
     pub(super) fn count_packet(&self, sequence_number: u16, bytes: usize) {
         self.newest_sent.store(sequence_number, Relaxed);
         self.packets_sent.fetch_add(1, Relaxed);
@@ -136,8 +168,8 @@ impl Shared {
 
     /// Bytes that may wait in the channel of frames when the next one is taken.
     pub(super) fn frames_room(&self) -> usize {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        frames::room(line.capacity, line.round_trip.unwrap_or_default())
+        let capacity = self.line().findings(Instant::now()).capacity;
+        frames::room(capacity.map(|capacity| capacity.bits), self.round_trip().unwrap_or_default())
     }
 
     pub(super) fn count_bytes(&self, bytes: usize) {
@@ -153,17 +185,19 @@ impl Shared {
     }
 
     pub(super) fn snapshot(&self) -> Stats {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let looked = self.looked().clone();
+        let found = self.line().findings(Instant::now());
         Stats {
-            path: line.path,
+            path: looked.path,
             // The video knows.
             way: None,
-            round_trip: line.round_trip,
-            queue_delay: line.queue_delay,
-            loss: line.loss.or(line.reported_loss),
-            delivered_bitrate: line.delivered_bitrate,
-            estimated_bitrate: line.estimated_bitrate,
-            remb: line.remb,
+            round_trip: looked.round_trip,
+            queue_delay: found.queue,
+            loss: found.loss.or(looked.reported_loss),
+            delivered_bitrate: found.delivered,
+            delivered_now: found.delivered_now,
+            capacity: found.capacity,
+            remb: looked.remb,
             frames_sent: self.frames_sent.load(Relaxed),
             packets_sent: self.packets_sent.load(Relaxed),
             bytes_sent: self.bytes_sent.load(Relaxed),

@@ -1,13 +1,17 @@
-//! How many bits per second the encoder aims at: up while the line takes them, down at the first sign that it does not.
-//! Pure: time and measurements are arguments. One for each viewer; everything that is sent to them counts.
+//! How many bits per second one viewer is sent: up while the line takes them, down at the first sign that it does not.
+//! Everything that is sent to that viewer counts. Pure: time and measurements are arguments.
 
 #![allow(dead_code, reason = "the hints are read by the streams, which are being built")]
+
+mod scale;
 
 use std::time::{Duration, Instant};
 
 use nearhand_protocol::control::Arrival;
 
-use crate::rtc::Stats;
+use crate::rtc::{Capacity, Stats};
+pub(super) use scale::Scale;
+use scale::{Scaler, frames_for};
 
 /// Below this a desktop can't be read.
 pub(super) const LEAST: u32 = 300_000;
@@ -17,97 +21,132 @@ pub(super) const MOST: u32 = 20_000_000;
 pub(super) const START: u32 = 6_000_000;
 
 /// Measurements are looked at this often.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// Losing this part of the packets, the line is too full.
-const HEAVY_LOSS: f32 = 0.10;
-/// Losing no more than this, it has room.
-const LIGHT_LOSS: f32 = 0.02;
-/// Packets that stand this long in queues on the way say that it is too full; twice the usual jitter of Wi-Fi.
-const LONG_QUEUE: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
+/// What was used of the rate is a mean over about this long.
+const USE: f64 = 0.4;
+/// Only who uses this part of the rate learns whether the line takes more.
+const USED: f64 = 0.5;
+/// A queue this long says that the line is full: at once, or when two looks in a row see it.
+const LONG_QUEUE: Duration = Duration::from_millis(120);
+const QUEUE: Duration = Duration::from_millis(60);
 /// Below this there is room.
-const SHORT_QUEUE: Duration = Duration::from_millis(40);
+const SHORT_QUEUE: Duration = Duration::from_millis(35);
+/// What a queue shall have come to when it was drained.
+const DRAINED: Duration = Duration::from_millis(15);
 /// A jitter buffer that holds frames this long says the same, from the other end; in milliseconds.
 const LONG_BUFFER: u16 = 250;
-/// After a cut it takes this long until its effect is seen.
-const AFTER_CUT: Duration = Duration::from_millis(400);
-/// After a cut the rate climbs slowly for this long, from where the line was seen to be full.
-const CAREFUL: Duration = Duration::from_secs(20);
-/// So many looks in a row must find the line too full: one alone may be a browser that was busy for a moment.
-const LOOKS: u8 = 2;
+/// Losing this part of the packets without a queue, the line is full and drops what it can't carry; or it is a bad one.
+const HEAVY_LOSS: f32 = 0.15;
+/// Losing no more than this, it has room.
+const LIGHT_LOSS: f32 = 0.10;
+/// A bad line loses as much at any rate, so loss alone takes the rate no lower than this part of what it was …
+const LOSS_FLOOR: f64 = 0.35;
+/// … until it has lasted so long.
+const LONG_LOSS: Duration = Duration::from_secs(4);
+/// After a cut it takes this long, and a round trip, until its effect is seen.
+const AFTER_CUT: Duration = Duration::from_millis(250);
+/// After a cut the rate climbs slowly for this long, from where the line was seen to be full: at first, and at most when
+/// it was full again each time. Unless the spacing of packets told it, and now tells of more.
+const CAREFUL: Duration = Duration::from_secs(2);
+const LONGEST_CAREFUL: Duration = Duration::from_secs(20);
+/// The spacing of packets tells why there is a queue where it shows less than so many times the rate.
+const SEEN: f64 = 1.5;
+/// Near to what packets show, with a queue that is short and stays, the rate gives way by this part each look.
+const EASE: f64 = 0.02;
+/// Climbs, as parts of the rate a second: near where the line was full; usually; when packets show that there is room.
+const SLOW: f64 = 0.08;
+const USUAL: f64 = 0.5;
+const QUICK: f64 = 3.0;
+/// Near is from this part of what the line was full at; and it carries more now where this many times as much is seen.
+const NEAR: f64 = 0.8;
+const DISPROVED: f64 = 1.3;
+/// The part of the capacity that is used.
+const MARGIN: f64 = 0.9;
+/// Packets of one frame leave at so many times the rate, so that their spacing at the other end tells of three times as
+/// much; and on a line that shows no limit at least so fast that a frame arrives at once.
+const PACING: f64 = 3.0;
+const FREE_PACING: u32 = 40_000_000;
+/// Bits that may be sent ahead of their even flow, as time.
+const AHEAD: f64 = 0.1;
+/// Tiles may fill the line for this long at once.
+const TILES: f64 = 0.03;
+/// A line that shows a limit below this is thin.
+const THIN: u32 = 12_000_000;
 
-/// Tiles may fill the line for this long.
-const TILES: Duration = Duration::from_millis(30);
-
-/// How small a stream is beside the view it shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scale {
-    /// A quarter of the view's width and height.
-    Quarter,
-    /// Half of them.
-    Half,
-    /// Three quarters.
-    ThreeQuarters,
-    /// Pixel for pixel.
-    Full,
-}
-
-impl Scale {
-    /// As numerator and denominator.
-    pub(super) const fn fraction(self) -> (u32, u32) {
-        match self {
-            Self::Quarter => (1, 4),
-            Self::Half => (1, 2),
-            Self::ThreeQuarters => (3, 4),
-            Self::Full => (1, 1),
-        }
-    }
-}
-
-/// The controller.
+/// The controller of one viewer's line.
 #[derive(Debug)]
 pub(super) struct Rate {
-    bitrate: u32,
+    bitrate: f64,
     looked: Option<Instant>,
-    cut: Option<Instant>,
-    /// What arrived per second when the line was last found too full.
-    full_at: u32,
-    /// Looks in a row that found it too full.
-    found_full: u8,
+    /// Sent since the last look.
     sent_bits: u64,
+    /// Mean of what was used, as part of the rate.
+    used: f64,
+    /// Bits ahead of their even flow as of the last look.
+    ahead: f64,
+    /// Looks in a row that found a queue.
+    found_full: u8,
+    /// Where the line was found full last.
+    full: Option<Full>,
+    careful: Duration,
+    /// While much is lost.
+    losing: Option<Losing>,
+    capacity: Option<Capacity>,
     reported: Arrival,
-    scale: Scale,
-    fps: u32,
+    scaler: Scaler,
     round_trip: Duration,
     loss: f32,
 }
 
+/// The line was full.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    at: Instant,
+    /// What arrived per second.
+    bits: f64,
+    /// The spacing of packets told it, too.
+    seen: bool,
+}
+
+/// Much is lost, and there is no queue.
+#[derive(Clone, Copy, Debug)]
+struct Losing {
+    since: Instant,
+    cut: Instant,
+    floor: f64,
+}
+
 impl Rate {
     /// At [`START`].
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            bitrate: START,
+            bitrate: START as f64,
             looked: None,
-            cut: None,
-            full_at: 0,
-            found_full: 0,
             sent_bits: 0,
-            reported: Arrival::default(),
-            scale: Scale::Full,
-            fps: 60,
+            used: 0.0,
+            ahead: 0.0,
+            found_full: 0,
+            full: None,
+            careful: CAREFUL,
+            losing: None,
+            capacity: None,
+            reported: Arrival { frames_decoded: 0, frames_dropped: 0, packets_lost: 0, jitter_buffer_ms: 0 },
+            scaler: Scaler::new(),
             round_trip: Duration::ZERO,
             loss: 0.0,
         }
     }
 
-    /// Bits per second to aim at.
+    /// Bits per second for everything that this viewer is sent.
     pub(super) const fn bitrate(&self) -> u32 {
-        self.bitrate
+        self.bitrate as u32
     }
 
-    /// How fast the packets of one frame may leave, in bits per second: quickly while the line shows no limit, so that
-    /// a frame arrives at once, and closer to the rate once it did.
+    /// How fast the packets of one frame may leave, in bits per second: at once while the line shows no limit, and closer
+    /// to the rate once it did.
     pub(super) fn pacing(&self, now: Instant) -> u32 {
-        if self.is_careful(now) { self.bitrate * 2 } else { (self.bitrate * 4).max(40_000_000) }
+        let pacing = (self.bitrate * PACING) as u32;
+        if self.is_thin(now) { pacing } else { pacing.max(FREE_PACING) }
     }
 
     /// A frame of so many bits was sent.
@@ -120,28 +159,38 @@ impl Rate {
         self.sent_bits += bytes as u64 * 8;
     }
 
-    /// Bytes that may leave as tiles now without making what comes after them late.
+    /// Bytes that may leave as tiles now without making what comes after them late. What waits in
+    /// [`Transport::buffered`](crate::rtc::Transport::buffered) for the picture is to be taken off.
     pub(super) fn tile_budget(&self, now: Instant) -> usize {
-        (f64::from(self.pacing(now)) / 8.0 * TILES.as_secs_f64()) as usize
+        let passed = self.looked.map_or(0.0, |looked| now.saturating_duration_since(looked).as_secs_f64());
+        let ahead = (self.ahead + self.sent_bits as f64 - self.bitrate * passed).max(0.0);
+        let (room, carries) = if self.is_thin(now) {
+            (self.bitrate * AHEAD, self.bitrate * AHEAD)
+        } else {
+            // As fast as packets go, and not as a picture that moves may go on and on.
+            let carries = f64::from(self.pacing(now)).max(f64::from(FREE_PACING));
+            (carries * AHEAD, carries * TILES)
+        };
+        ((room - ahead).clamp(0.0, carries) / 8.0) as usize
     }
 
     /// How small a stream should be so that nobody sees blocks.
     pub(super) const fn wanted_scale(&self) -> Scale {
-        self.scale
+        self.scaler.scale()
     }
 
     /// Most frames a second that are worth their bits.
     pub(super) const fn fps(&self) -> u32 {
-        self.fps
+        frames_for(self.bitrate())
     }
 
-    /// How well a frame of something that moves could be coded at today's rate: its mean quantiser. Frames that only
-    /// refine what rests are not told.
+    /// How well a frame of something that moves could be coded at the rate: its mean quantiser. Frames that only refine
+    /// what rests, and keyframes, are not told.
     pub(super) fn coded(&mut self, now: Instant, qp: u8) {
-        let _ = (now, qp);
+        self.scaler.coded(now, qp);
     }
 
-    /// Round trip to the technician, as far as known.
+    /// Round trip to the technician; zero where it is not known yet.
     pub(super) const fn round_trip(&self) -> Duration {
         self.round_trip
     }
@@ -154,6 +203,8 @@ impl Rate {
     /// The line is known to carry less than the picture could use.
     pub(super) fn is_thin(&self, now: Instant) -> bool {
         self.is_careful(now)
+            || self.losing.is_some()
+            || self.capacity.is_some_and(|capacity| capacity.reached && capacity.bits < THIN)
     }
 
     /// The technician's end reports how the picture arrives.
@@ -161,7 +212,8 @@ impl Rate {
         self.reported = arrival;
     }
 
-    /// Looks at the line; `true` where the bitrate changed.
+    /// Looks at the line; `true` where the bitrate changed. To be called with every frame and update, and while something
+    /// waits to be sent: it looks ten times a second at most.
     pub(super) fn update(&mut self, now: Instant, stats: &Stats) -> bool {
         let Some(looked) = self.looked else {
             self.looked = Some(now);
@@ -172,133 +224,136 @@ impl Rate {
             return false;
         }
         self.looked = Some(now);
-        // A pause is no measurement of a second: what was sent then counts for its last part only.
-        let seconds = passed.as_secs_f64().min(1.0);
-        let used =
-            std::mem::take(&mut self.sent_bits) as f64 / (f64::from(self.bitrate) * passed.as_secs_f64());
-        let buffered = std::mem::take(&mut self.reported).jitter_buffer_ms;
-        let before = self.bitrate;
+        let before = self.bitrate();
+        self.count(passed.as_secs_f64());
+        self.capacity = stats.capacity;
+        self.loss = stats.loss.unwrap_or(0.0);
+        self.round_trip = stats.round_trip.unwrap_or(self.round_trip);
 
-        let loss = stats.loss.unwrap_or(0.0);
-        self.loss = loss;
-        self.round_trip = stats.round_trip.unwrap_or_default();
         let queue = stats.queue_delay.unwrap_or_default();
-        let line_full = loss >= HEAVY_LOSS || queue >= LONG_QUEUE;
-        // The other end's report is the mean of a second already.
-        let too_full = line_full || buffered >= LONG_BUFFER;
-        let settled = self.cut.is_none_or(|cut| {
-            let round_trips = stats.round_trip.unwrap_or_default() * 2;
-            now.saturating_duration_since(cut) >= AFTER_CUT.max(round_trips)
-        });
-        self.found_full = match (line_full, buffered >= LONG_BUFFER) {
-            (_, true) => LOOKS,
-            (true, false) => self.found_full.saturating_add(1),
-            (false, false) => 0,
+        let buffered = std::mem::take(&mut self.reported).jitter_buffer_ms >= LONG_BUFFER;
+        self.found_full = match queue {
+            _ if buffered || queue >= LONG_QUEUE => 2,
+            _ if queue >= QUEUE => self.found_full.saturating_add(1),
+            _ => 0,
         };
-        if self.found_full >= LOOKS && settled {
-            self.cut = Some(now);
-            // What arrived is what the line takes, where we tried to fill it.
-            let arrived = stats.delivered_bitrate.filter(|_| used > 0.5).unwrap_or(before);
-            self.full_at = arrived;
-            let target = f64::from(before) * 0.85;
-            let target = target.min((f64::from(arrived) * 0.9).max(f64::from(before) * 0.4));
-            self.bitrate = target as u32;
-        } else if !too_full && used >= 0.5 && loss <= LIGHT_LOSS && queue <= SHORT_QUEUE {
-            // Only who uses the rate learns whether the line takes it.
-            let near = self.is_careful(now) && f64::from(before) > f64::from(self.full_at) * 0.8;
-            let per_second = if near { 0.08 } else { 0.5 };
-            self.bitrate = (f64::from(before) * (1.0 + per_second * seconds)) as u32 + 5_000;
+        if self.found_full >= 2 {
+            self.losing = None;
+            self.line_is_full(now, queue, stats);
+        } else if self.loss >= HEAVY_LOSS {
+            self.line_loses(now, stats);
+        } else {
+            self.losing = None;
+            let shows = stats.capacity.filter(|capacity| capacity.reached);
+            if queue > SHORT_QUEUE {
+                if shows.is_some_and(|shows| self.bitrate > f64::from(shows.bits) * MARGIN) {
+                    self.bitrate *= 1.0 - EASE;
+                }
+            } else if self.used >= USED && self.loss <= LIGHT_LOSS {
+                self.climb(now, passed.as_secs_f64().min(1.0));
+            }
         }
-        self.bitrate = self.bitrate.clamp(LEAST, MOST);
-        tracing::trace!(self.bitrate, used, loss, ?queue, buffered, "the line");
-        self.bitrate != before
+        self.bitrate = self.bitrate.clamp(f64::from(LEAST), f64::from(MOST));
+        tracing::trace!(self.bitrate, self.used, self.loss, ?queue, capacity = ?stats.capacity, "the line");
+        self.bitrate() != before
+    }
+
+    /// Notes what was sent in so many seconds.
+    fn count(&mut self, seconds: f64) {
+        let sent = std::mem::take(&mut self.sent_bits) as f64;
+        let used = sent / (self.bitrate * seconds);
+        let weight = (seconds / USE).min(1.0);
+        self.used += (used - self.used) * weight;
+        self.ahead = (self.ahead + sent - self.bitrate * seconds).clamp(0.0, self.bitrate);
+    }
+
+    fn settled(&self, now: Instant, cut: Instant) -> bool {
+        now.saturating_duration_since(cut) >= AFTER_CUT + self.round_trip
+    }
+
+    /// There is a queue: what arrives now is what the line carries, if we fill it.
+    fn line_is_full(&mut self, now: Instant, queue: Duration, stats: &Stats) {
+        if self.full.is_some_and(|full| !self.settled(now, full.at)) {
+            return;
+        }
+        let arrived =
+            f64::from(stats.delivered_now.or(stats.delivered_bitrate).unwrap_or(self.bitrate() / 2));
+        let spacing =
+            stats.capacity.filter(|capacity| capacity.reached).map(|capacity| f64::from(capacity.bits));
+        // What frames show is true also while they are held back. Without it, where little is sent little arrives, and the
+        // queue may be somebody else's.
+        let seen = spacing.is_some_and(|spacing| spacing < self.bitrate * SEEN);
+        let filled = self.used >= USED || (seen && self.used > 0.0);
+        let carries =
+            if filled { spacing.map_or(arrived, |spacing| spacing.max(arrived)) } else { self.bitrate };
+        // The transport holds frames back until the queue is short; this leaves room for its rest.
+        let excess = queue.saturating_sub(DRAINED).as_secs_f64();
+        let drain = (1.0 - excess * 2.0).clamp(0.75, 0.9);
+        let lowest = if seen { 0.05 } else { 0.4 };
+        if filled {
+            self.bitrate = (carries * drain).clamp(self.bitrate * lowest, self.bitrate * 0.95);
+        } else if self.used >= USED / 5.0 {
+            self.bitrate *= 0.85;
+        } else {
+            return;
+        }
+        let before = self.full.filter(|full| now.saturating_duration_since(full.at) < self.careful * 2);
+        self.careful = if before.is_some() { (self.careful * 3 / 2).min(LONGEST_CAREFUL) } else { CAREFUL };
+        self.full = Some(Full { at: now, bits: carries, seen: seen || before.is_some_and(|full| full.seen) });
+    }
+
+    /// Much is lost and there is no queue.
+    fn line_loses(&mut self, now: Instant, stats: &Stats) {
+        let losing =
+            self.losing.get_or_insert(Losing { since: now, cut: now, floor: self.bitrate * LOSS_FLOOR });
+        let settled = now.saturating_duration_since(losing.cut) >= AFTER_CUT + self.round_trip;
+        if !settled || self.used < USED / 5.0 {
+            return;
+        }
+        if now.saturating_duration_since(losing.since) >= LONG_LOSS {
+            losing.since = now;
+            losing.floor *= LOSS_FLOOR;
+        }
+        losing.cut = now;
+        let loses = f64::from(stats.loss.unwrap_or(0.0));
+        let lower = self.bitrate * (1.0 - loses / 2.0);
+        self.bitrate = lower.max(losing.floor).min(self.bitrate);
+    }
+
+    fn climb(&mut self, now: Instant, seconds: f64) {
+        if self.full.is_some_and(|full| !self.settled(now, full.at)) {
+            return;
+        }
+        // What the line was full at, it carries by far now.
+        let disproved = |full: &Full| {
+            let shows = self.capacity.map_or(0.0, |capacity| f64::from(capacity.bits));
+            full.seen && shows.max(self.bitrate) > full.bits * DISPROVED
+        };
+        if self.full.as_ref().is_some_and(disproved) {
+            self.full = None;
+            self.careful = CAREFUL;
+        }
+        let near = self.full.filter(|full| self.bitrate > full.bits * NEAR && self.is_careful(now));
+        let (per_second, limit) = match (self.capacity, near) {
+            // Packets told where it was full, and tell now that it is not.
+            (Some(Capacity { bits, reached: false }), near) if near.is_none_or(|full| full.seen) => {
+                (QUICK, f64::from(bits) * MARGIN)
+            }
+            (Some(Capacity { bits, reached: true }), None) => (QUICK, f64::from(bits) * MARGIN),
+            (Some(Capacity { bits, reached: true }), Some(_)) => (SLOW, f64::from(bits) * MARGIN),
+            (_, Some(_)) => (SLOW, f64::from(MOST)),
+            (_, None) => (USUAL, f64::from(MOST)),
+        };
+        let higher = self.bitrate * (1.0 + per_second * seconds) + 5_000.0;
+        self.bitrate = self.bitrate.max(higher.min(limit));
     }
 
     fn is_careful(&self, now: Instant) -> bool {
-        self.cut.is_some_and(|cut| now.saturating_duration_since(cut) < CAREFUL)
+        self.full.is_some_and(|full| now.saturating_duration_since(full.at) < self.careful)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A line of this capacity with a queue; the sender fills `use_of` of its rate. Returns the rate after `seconds`.
-    fn on_a_line(rate: &mut Rate, now: &mut Instant, capacity: f64, use_of: f64, seconds: u32) -> f64 {
-        let mut queued_bits = 0.0_f64;
-        for _ in 0..seconds * 5 {
-            let offered = f64::from(rate.bitrate()) * use_of * 0.2;
-            rate.sent(offered as u64);
-            queued_bits = (queued_bits + offered - capacity * 0.2).max(0.0);
-            let limit = capacity * 0.5;
-            let lost = (queued_bits - limit).max(0.0);
-            queued_bits -= lost;
-            *now += Duration::from_millis(200);
-            let stats = Stats {
-                queue_delay: Some(Duration::from_secs_f64(queued_bits / capacity)),
-                loss: Some((lost / offered.max(1.0)) as f32),
-                delivered_bitrate: Some((offered * 5.0).min(capacity) as u32),
-                ..Stats::default()
-            };
-            rate.update(*now, &stats);
-        }
-        f64::from(rate.bitrate())
-    }
-
-    #[test]
-    fn it_climbs_on_a_free_line_and_only_while_it_is_used() {
-        let (mut rate, mut now) = (Rate::new(), Instant::now());
-        assert!((on_a_line(&mut rate, &mut now, 1e9, 0.1, 60) - f64::from(START)).abs() < 1.0);
-        assert!((on_a_line(&mut rate, &mut now, 1e9, 1.0, 10) - f64::from(MOST)).abs() < 1.0);
-    }
-
-    #[test]
-    fn it_finds_the_capacity_of_a_thin_line_within_seconds() {
-        for capacity in [1.5e6, 3e6, 5e6] {
-            let (mut rate, mut now) = (Rate::new(), Instant::now());
-            let found = on_a_line(&mut rate, &mut now, capacity, 1.0, 5);
-            assert!((0.4..1.15).contains(&(found / capacity)), "{found} on {capacity}");
-            let later = on_a_line(&mut rate, &mut now, capacity, 1.0, 60);
-            assert!((0.6..1.15).contains(&(later / capacity)), "{later} on {capacity}");
-        }
-    }
-
-    #[test]
-    fn it_recovers_when_the_line_does() {
-        let (mut rate, mut now) = (Rate::new(), Instant::now());
-        on_a_line(&mut rate, &mut now, 1.5e6, 1.0, 20);
-        assert!(on_a_line(&mut rate, &mut now, 50e6, 1.0, 60) > 10e6);
-    }
-
-    #[test]
-    fn the_other_ends_full_buffer_counts() {
-        let (mut rate, now) = (Rate::new(), Instant::now());
-        rate.update(now, &Stats::default());
-        rate.arrival(Arrival { jitter_buffer_ms: 400, ..Arrival::default() });
-        assert!(rate.update(now + INTERVAL, &Stats::default()));
-        assert!(rate.bitrate() < START && rate.pacing(now + INTERVAL) == rate.bitrate() * 2);
-    }
-
-    proptest! {
-        #[test]
-        fn it_stays_in_its_bounds(steps in prop::collection::vec(
-            (0..3_000_u64, 0..100_000_000_u64, 0.0..1.0_f32, 0..5_000_u64, any::<Option<u32>>()), 0..200,
-        )) {
-            let (mut rate, mut now) = (Rate::new(), Instant::now());
-            for (ms, bits, loss, queue, delivered) in steps {
-                now += Duration::from_millis(ms);
-                rate.sent(bits);
-                let stats = Stats {
-                    loss: Some(loss),
-                    queue_delay: Some(Duration::from_millis(queue)),
-                    delivered_bitrate: delivered,
-                    ..Stats::default()
-                };
-                rate.update(now, &stats);
-                prop_assert!((LEAST..=MOST).contains(&rate.bitrate()));
-            }
-        }
-    }
-}
+mod simulated;
+#[cfg(test)]
+mod tests;
