@@ -38,7 +38,11 @@ pub(crate) struct Keyboard {
 impl Keyboard {
     /// Finds the field in the page.
     pub(crate) fn new(sink: &Sink<Event>) -> Result<Self, Missing> {
-        let field: HtmlTextAreaElement = dom::by_id("keys")?;
+        Ok(Self::of(dom::by_id("keys")?, sink))
+    }
+
+    /// Listens to this field.
+    pub(crate) fn of(field: HtmlTextAreaElement, sink: &Sink<Event>) -> Self {
         let active = Rc::new(Cell::new(false));
         let typing = Rc::new(RefCell::new(Typing::new()));
         let mut listeners = Vec::new();
@@ -64,7 +68,7 @@ impl Keyboard {
         }));
         let to_blur = sink.clone();
         listeners.push(listen::on(&field, "blur", move |_: DomEvent| to_blur(Event::Blurred)));
-        Ok(Self { field, active, typing, _listeners: listeners })
+        Self { field, active, typing, _listeners: listeners }
     }
 
     /// Forwards keys from now on, or leaves them to the page.

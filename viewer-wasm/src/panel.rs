@@ -190,9 +190,9 @@ impl Panel {
             (format!("{name}, {meaning}"), path.as_str().to_owned())
         });
         let painted = self.painted();
-        let ms = |us: u32| f64::from(us) / 1000.0;
-        let in_ms = |ms: f64| (picture::milliseconds(ms), ms.to_string());
         let bare_ms = |ms: f64| (picture::number(ms), ms.to_string());
+        // Where nothing was to be captured or encoded in this second, there is no mean time.
+        let mean = |us: u32| (us > 0).then(|| bare_ms(f64::from(us) / 1000.0));
         let loss = loss(figures, told.as_ref());
         for (id, text) in [
             ("quality-path", path),
@@ -210,9 +210,9 @@ impl Panel {
                 )),
             ),
             ("quality-loss", loss.map(|permille| (picture::permille(permille), permille.to_string()))),
-            ("quality-queue", told.map(|told| in_ms(told.queue_ms.into()))),
-            ("quality-capture", told.map(|told| bare_ms(ms(told.capture_us)))),
-            ("quality-encode", told.map(|told| bare_ms(ms(told.encode_us)))),
+            ("quality-queue", told.map(|told| (format!("{} ms", told.queue_ms), told.queue_ms.to_string()))),
+            ("quality-capture", told.and_then(|told| mean(told.capture_us))),
+            ("quality-encode", told.and_then(|told| mean(told.encode_us))),
             ("quality-decode", figures.decode_ms.map(bare_ms)),
             (
                 "quality-exact",

@@ -40,10 +40,10 @@ impl Silence {
             .filter(|silent_ms| mended || *silent_ms >= WORTH_A_WORD_MS)
     }
 
-    /// Something was painted: whatever was silent speaks again.
-    pub fn painted(&mut self, now_ms: u64) {
-        self.since_ms = None;
+    /// Something was painted: whatever was silent speaks again. Answers whether it was.
+    pub fn painted(&mut self, now_ms: u64) -> bool {
         self.painted_ms = now_ms;
+        self.since_ms.take().is_some()
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     fn the_first_paint_ends_it_though_no_ping_was_answered() {
         let mut silence = Silence::default();
         assert_eq!(silence.look(5_000, Picture::Live(Some(2_000))), Some(2_000));
-        silence.painted(5_010);
+        assert!(silence.painted(5_010) && !silence.painted(5_010));
         assert_eq!(silence.look(5_250, Picture::Live(Some(2_250))), None);
         assert_eq!(
             silence.look(6_100, Picture::Live(Some(3_100))),

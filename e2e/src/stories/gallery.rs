@@ -143,15 +143,19 @@ async fn line(stage: &Stage) -> Result<()> {
     viewer.phase("waiting").await?;
     let host = host::Host::start(stage, &server.url, &xvfb.display, &session.code)?;
     let mut meeting = Meeting { viewer, host, server, xvfb, session };
-    meeting.host.asked(host::VIEW, true).await?;
-    meeting.viewer.phase("viewing").await?;
+    meeting.allow_view().await?;
     meeting.allow_control().await?;
     meeting.viewer.close_panel().await?;
     let _pattern = Window::open(&meeting.xvfb.display, Pattern)?;
-    show_terminal(stage, &meeting.xvfb).await?;
 
     tab.click("#quality-button").await?;
-    tab.until("figures of the host", "document.querySelector('#quality-encode').dataset.value").await?;
+    show_terminal(stage, &meeting.xvfb).await?;
+    tab.until("figures of the host", "document.querySelector('#quality-exact').dataset.value").await?;
+    tab.until(
+        "a verdict",
+        "!['', 'unknown'].includes(document.querySelector('#quality').dataset.line ?? '')",
+    )
+    .await?;
     tab.until("a graph", "document.querySelector('#graph-rate .graph-line').getAttribute('d').length > 40")
         .await?;
     shoot_sizes(stage, &tab, "line-panel").await?;

@@ -44,7 +44,9 @@ impl App {
 
     /// Something was painted: no silence any more, and the windows follow.
     pub(super) fn painted(&mut self) {
-        self.silence.painted(now_ms());
+        if self.silence.painted(now_ms()) {
+            self.show_silence();
+        }
         for window in &self.windows {
             window.painted();
         }

@@ -151,8 +151,8 @@ pub fn silent(silent_ms: u64, machine: Option<&str>, controls: bool) -> (String,
     let machine = machine.unwrap_or("the customer");
     let since = match silent_ms / 1000 {
         0 => "No picture".to_owned(),
-        seconds @ 1..=119 => format!("No picture since {seconds} s"),
-        seconds => format!("No picture since {} min", seconds / 60),
+        seconds @ 1..=119 => format!("No picture for {seconds} s"),
+        seconds => format!("No picture for {} min", seconds / 60),
     };
     let input = if controls { "What you type arrives when the line is back." } else { "" };
     (format!("{since}: the line to {machine} is silent. Trying to reach them again."), input)
@@ -201,10 +201,10 @@ mod tests {
         let words = |ms| silent(ms, Some("desk-4"), false).0;
         assert_eq!(
             words(3_900),
-            "No picture since 3 s: the line to desk-4 is silent. Trying to reach them again."
+            "No picture for 3 s: the line to desk-4 is silent. Trying to reach them again."
         );
         assert!(words(0).starts_with("No picture: the line"));
-        assert!(words(125_000).starts_with("No picture since 2 min:"));
+        assert!(words(125_000).starts_with("No picture for 2 min:"));
         assert!(silent(1_000, None, true).0.contains("the line to the customer"));
     }
 
