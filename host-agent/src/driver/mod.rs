@@ -10,6 +10,7 @@
 //! - the session's deadline, when an interruption has lasted too long
 
 mod ending;
+mod guests;
 mod peer;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use nearhand_protocol::code::Code;
 use nearhand_protocol::control::InputProblem;
 use nearhand_protocol::file::FileProblem;
 use nearhand_protocol::grant::Consent;
-use nearhand_protocol::id::Epoch;
+use nearhand_protocol::id::{Epoch, GuestId};
 use nearhand_protocol::machine::handshake::SEED_LEN;
 use nearhand_protocol::machine::negotiation::Negotiation;
 use nearhand_protocol::signal::{IceServer, ServerToHost};
@@ -43,10 +44,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::files::{self, Files, Outcome};
 use crate::input::{self, Input};
 use crate::rtc::{Events, Interfaces, RtcError, SendError, Transport};
-use crate::session::{Effect, Event, LocalFile, News, Phase, Session};
+use crate::session::{Company, Effect, Event, LocalFile, News, OWNER, Phase, ViewerId, Wanted};
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
-use crate::video::{self, Video, ViewerId};
+use crate::video::{self, Video};
 
 /// Makes peer connections: the real ones, or those of a test.
 #[async_trait]
@@ -98,9 +99,6 @@ pub enum DriverError {
     Broken(String),
 }
 
-/// The tab of the technician who gave the code.
-const OWNER: ViewerId = ViewerId(0);
-
 /// What there is of one technician's tab.
 #[derive(Default)]
 struct Seat {
@@ -110,6 +108,8 @@ struct Seat {
     events: Option<Events>,
     /// How the packets travel, as the customer was told last.
     relayed: Option<bool>,
+    /// How the server calls it, where it is not the owner's.
+    guest: Option<GuestId>,
 }
 
 /// A peer connection.
@@ -126,7 +126,7 @@ struct Threads {
 }
 
 struct Driver {
-    session: Session,
+    company: Company,
     ui: Box<dyn Ui>,
     signal: Signal,
     connect: Box<dyn Connect>,
@@ -134,6 +134,8 @@ struct Driver {
     input: Input,
     files: Files,
     seats: BTreeMap<ViewerId, Seat>,
+    /// Who used pointer and keyboard last.
+    hand: ViewerId,
     ice_servers: Vec<IceServer>,
     /// Connections of earlier epochs that are closing.
     closing: JoinSet<()>,
@@ -166,7 +168,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
     let (files, file_events) = Files::new(downloads);
     let mut threads = Threads { video: video_events, input: input_events, files: file_events };
     let mut driver = Driver {
-        session: Session::new(consent, code, seed),
+        company: Company::new(consent, code, seed),
         ui,
         signal,
         connect,
@@ -174,6 +176,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         input,
         files,
         seats: BTreeMap::from([(OWNER, Seat::default())]),
+        hand: OWNER,
         ice_servers: Vec::new(),
         closing: JoinSet::new(),
         looking: JoinSet::new(),
@@ -185,7 +188,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         if let Some(reason) = driver.finished {
             break reason;
         }
-        let deadline = driver.session.deadline().map(Instant::from_std);
+        let deadline = driver.company.deadline().map(Instant::from_std);
         tokio::select! {
             Some(()) = interrupt.recv() => driver.handle(Event::End),
             Some(command) = commands.recv() => driver.command(command),
@@ -194,21 +197,23 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
             (viewer, event) = next(&mut driver.seats) => driver.peer_event(viewer, event),
             event = threads.video.recv() => match event {
                 Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
-                Some(video::Event::View { view, .. }) => driver.handle(Event::View(view)),
-                Some(video::Event::Figures { figures, .. }) => driver.handle(Event::Figures(figures)),
+                Some(video::Event::View { viewer, view }) => driver.of(viewer, Event::View(view)),
+                Some(video::Event::Figures { viewer, figures }) => {
+                    driver.of(viewer, Event::Figures(figures));
+                }
                 Some(video::Event::Screen { available }) => driver.handle(Event::Screen { available }),
                 Some(video::Event::Broken(why)) => driver.broke(why),
                 None => driver.broke("showing the screen failed".into()),
             },
             event = threads.input.recv() => match event {
-                Some(input::Event::Problem(problem)) => driver.handle(Event::InputProblem(problem)),
+                Some(input::Event::Problem(problem)) => driver.of(driver.hand, Event::InputProblem(problem)),
                 Some(input::Event::Broken(why)) => driver.broke(why),
                 None => driver.broke("the input failed".into()),
             },
             // Never `None`: the driver's own `Files` holds a sender.
             Some(event) = threads.files.recv() => driver.file(event),
             Some(looked) = driver.looking.join_next() => match looked {
-                Ok(Ok(file)) => driver.handle(Event::SendFile(file)),
+                Ok(Ok(file)) => driver.of(OWNER, Event::SendFile(file)),
                 Ok(Err(why)) => driver.ui.show(&News::Problem(why)),
                 Err(_) => driver.ui.show(&News::Problem("the file can't be sent".into())),
             },
@@ -245,11 +250,21 @@ impl Driver {
         self.seats.get(&viewer)?.peer.as_ref()
     }
 
-    /// Lets the session decide, and does what it wants.
+    /// Something happened to everybody.
     fn handle(&mut self, event: Event) {
-        let effects = self.session.handle(event, Instant::now().into_std());
-        for effect in effects {
-            self.apply(effect);
+        let wanted = self.company.all(&event, Instant::now().into_std());
+        self.carry_out(wanted);
+    }
+
+    /// Something happened to one technician's tab.
+    fn of(&mut self, viewer: ViewerId, event: Event) {
+        let wanted = self.company.of(viewer, event, Instant::now().into_std());
+        self.carry_out(wanted);
+    }
+
+    fn carry_out(&mut self, wanted: Vec<Wanted>) {
+        for (viewer, effect) in wanted {
+            self.apply(viewer, effect);
         }
     }
 
@@ -261,7 +276,10 @@ impl Driver {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Answer { question, yes } => self.handle(Event::Answer { question, yes }),
+            Command::Answer { question, yes } => {
+                let wanted = self.company.answer(question, yes, Instant::now().into_std());
+                self.carry_out(wanted);
+            }
             Command::Say(text) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 self.handle(Event::Say { text, written_at_ms: now.as_millis() as u64 });
@@ -280,25 +298,25 @@ impl Driver {
                 ServerToHost::Welcome { technician, ice_servers, viewer_present, session, .. } => {
                     tracing::info!(%session, "the server let us in");
                     self.know_ways(ice_servers).await;
-                    self.handle(Event::Welcome { session, technician, viewer_present });
+                    self.of(OWNER, Event::Welcome { session, technician, viewer_present });
                 }
-                ServerToHost::ViewerArrived => self.handle(Event::ViewerArrived),
-                ServerToHost::ViewerDropped { .. } => self.handle(Event::ViewerDropped),
-                ServerToHost::Share { share } => self.handle(Event::Share(share)),
+                ServerToHost::ViewerArrived => self.of(OWNER, Event::ViewerArrived),
+                ServerToHost::ViewerDropped { .. } => self.of(OWNER, Event::ViewerDropped),
+                ServerToHost::Share { share } => self.of(OWNER, Event::Share(share)),
                 ServerToHost::Negotiate(message) => self.negotiate(OWNER, message).await,
-                ServerToHost::GuestArrived { .. }
+                message @ (ServerToHost::GuestArrived { .. }
                 | ServerToHost::GuestDropped { .. }
                 | ServerToHost::GuestLeft { .. }
-                | ServerToHost::GuestNegotiate { .. } => {}
+                | ServerToHost::GuestNegotiate { .. }) => self.guest(message).await,
                 ServerToHost::End { reason } => {
                     self.server_done = true;
-                    self.handle(Event::ServerEnded(reason));
+                    self.of(OWNER, Event::ServerEnded(reason));
                 }
             },
             Some(signal::Event::Lost(error)) => self.handle(Event::ServerLost(error.to_string())),
             Some(signal::Event::Failed(error)) => {
                 self.server_done = true;
-                if self.session.phase() == Phase::Idle {
+                if self.company.phase() == Phase::Idle {
                     // Nothing has begun: the sentence alone says it.
                     self.finished = Some(CloseReason::ServerError);
                 } else {
@@ -329,42 +347,50 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, effect: Effect) {
+    fn apply(&mut self, viewer: ViewerId, effect: Effect) {
         match effect {
             Effect::Ask(question) => self.ui.ask(&question),
             Effect::Unask(id) => self.ui.withdraw(id),
-            Effect::Send(message) => self.send(OWNER, Channel::Control, &message),
-            Effect::SendChat(message) => self.send(OWNER, Channel::Chat, &message),
-            Effect::SendFile(message) => self.send(OWNER, Channel::Files, &message),
+            Effect::Send(message) => self.send(viewer, Channel::Control, &message),
+            Effect::SendChat(message) => self.send(viewer, Channel::Chat, &message),
+            Effect::SendFile(message) => self.send(viewer, Channel::Files, &message),
             Effect::StartVideo(grant) => {
-                if let Some(peer) = self.peer(OWNER) {
-                    self.video.show(OWNER, grant, peer.transport.clone());
+                if let Some(peer) = self.peer(viewer) {
+                    self.video.show(viewer, grant, peer.transport.clone());
                 }
             }
-            Effect::StopVideo => self.video.stop(OWNER),
-            Effect::Arrival(arrival) => self.video.arrival(OWNER, arrival),
-            Effect::Watch(watch) => self.video.watch(OWNER, watch),
-            Effect::Refresh => self.video.refresh(OWNER),
-            Effect::Painted(painted) => self.video.painted(OWNER, painted),
+            Effect::StopVideo => self.video.stop(viewer),
+            Effect::Arrival(arrival) => self.video.arrival(viewer, arrival),
+            Effect::Watch(watch) => self.video.watch(viewer, watch),
+            Effect::Refresh => self.video.refresh(viewer),
+            Effect::Painted(painted) => self.video.painted(viewer, painted),
             Effect::Inject(event, grant) => {
                 if !self.input.inject(event, grant) {
-                    self.handle(Event::InputProblem(InputProblem::Failed));
+                    self.of(viewer, Event::InputProblem(InputProblem::Failed));
                 }
             }
             Effect::Move(to, grant) => self.input.move_to(to, grant),
             Effect::Press(keys, grant) => {
                 if !self.input.press(keys, &grant) {
-                    self.handle(Event::InputProblem(InputProblem::Failed));
+                    self.of(viewer, Event::InputProblem(InputProblem::Failed));
                 }
             }
             Effect::ReleaseAll => self.input.release_all(),
+            Effect::OtherHand => {
+                self.hand = viewer;
+                self.input.release_all();
+                self.input.new_peer();
+            }
+            // Kept by the company itself.
+            Effect::Invite(_) => {}
+            Effect::Leave => self.leave(viewer),
             Effect::Receive(offer) => {
                 if let Some(refusal) = self.files.receive(&offer) {
-                    self.send(OWNER, Channel::Files, &refusal);
+                    self.send(viewer, Channel::Files, &refusal);
                 }
             }
             Effect::Offer(file) => {
-                let transport = self.peer(OWNER).map(|peer| peer.transport.clone());
+                let transport = self.peer(viewer).map(|peer| peer.transport.clone());
                 if let Some(transport) = transport
                     && !self.files.offer(file, transport)
                 {
@@ -374,7 +400,7 @@ impl Driver {
             Effect::StopFiles(sender) => self.files.stop(Some(sender), FileProblem::Cancelled),
             Effect::LoseFiles => self.files.stop(None, FileProblem::ConnectionLost),
             Effect::Tell(news) => self.ui.show(&news),
-            Effect::WantRestart => self.want_restart(OWNER),
+            Effect::WantRestart => self.want_restart(viewer),
             Effect::Redial => self.signal.redial(),
             Effect::Signal(message) => {
                 if !self.signal.send(message) {

@@ -14,7 +14,7 @@ use nearhand_protocol::wire::{Message, decode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Driver, Peer};
+use super::{Driver, OWNER, Peer};
 use crate::rtc::{
     Candidate as RtcCandidate, Event as PeerEvent, IceServer as RtcIceServer, Path, PeerState, RtcError,
 };
@@ -46,8 +46,7 @@ impl Driver {
         match effect {
             Negotiated::Start(epoch) => {
                 self.lose_peer(viewer);
-                self.handle(Event::NewPeer);
-                self.input.new_peer();
+                self.of(viewer, Event::NewPeer);
                 let (transport, events) = self.connect.connect(&self.ice_servers).await?;
                 if let Some(seat) = self.seats.get_mut(&viewer) {
                     seat.peer = Some(Peer { epoch, transport });
@@ -60,8 +59,8 @@ impl Driver {
                 let epoch = peer.epoch;
                 let answer = peer.transport.accept_offer(&sdp.0).await?;
                 let sdp = nearhand_protocol::signal::Sdp(answer);
-                self.signal.send(HostToServer::Negotiate(Negotiate::Answer { epoch, sdp }));
-                self.handle(Event::Offered);
+                self.tell(viewer, Negotiate::Answer { epoch, sdp });
+                self.of(viewer, Event::Offered);
             }
             Negotiated::AddCandidate(Candidate { candidate, sdp_mid, sdp_m_line_index }) => {
                 let Some(peer) = self.peer(viewer) else { return Ok(()) };
@@ -93,15 +92,24 @@ impl Driver {
     pub(super) fn want_restart(&self, viewer: ViewerId) {
         if let Some(peer) = self.peer(viewer) {
             tracing::info!("the technician's end is asked for a new path");
-            self.signal.send(HostToServer::Negotiate(Negotiate::RestartWanted { epoch: peer.epoch }));
+            self.tell(viewer, Negotiate::RestartWanted { epoch: peer.epoch });
         }
+    }
+
+    /// Something of the negotiation with this tab, by way of the server.
+    fn tell(&self, viewer: ViewerId, message: Negotiate) {
+        let guest = self.seats.get(&viewer).and_then(|seat| seat.guest);
+        self.signal.send(match guest {
+            None => HostToServer::Negotiate(message),
+            Some(guest) => HostToServer::GuestNegotiate { guest, message },
+        });
     }
 
     /// How packets travel now; the customer is told of changes.
     fn travels(&mut self, viewer: ViewerId, path: Path) {
         let relayed = !path.is_direct();
         let Some(seat) = self.seats.get_mut(&viewer) else { return };
-        if seat.relayed.replace(relayed) != Some(relayed) {
+        if seat.relayed.replace(relayed) != Some(relayed) && viewer == OWNER {
             self.ui.show(&News::Path { relayed });
         }
     }
@@ -111,9 +119,11 @@ impl Driver {
         let Some(seat) = self.seats.get_mut(&viewer) else { return };
         seat.events = None;
         if let Some(peer) = seat.peer.take() {
-            self.files.stop(None, FileProblem::ConnectionLost);
+            if viewer == OWNER {
+                self.files.stop(None, FileProblem::ConnectionLost);
+            }
             self.closing.spawn(async move { peer.transport.close().await });
-            self.handle(Event::PeerLost);
+            self.of(viewer, Event::PeerLost);
         }
     }
 
@@ -123,8 +133,7 @@ impl Driver {
             Some(PeerEvent::LocalCandidate(RtcCandidate { candidate, sdp_mid, sdp_m_line_index })) => {
                 if let Some(peer) = self.peer(viewer) {
                     let candidate = Candidate { candidate, sdp_mid, sdp_m_line_index };
-                    self.signal
-                        .send(HostToServer::Negotiate(Negotiate::Candidate { epoch: peer.epoch, candidate }));
+                    self.tell(viewer, Negotiate::Candidate { epoch: peer.epoch, candidate });
                 }
             }
             Some(PeerEvent::State(state)) => {
@@ -132,20 +141,20 @@ impl Driver {
                 match state {
                     PeerState::Connecting => {}
                     PeerState::Connected(path) => {
-                        self.handle(Event::PeerConnected);
+                        self.of(viewer, Event::PeerConnected);
                         self.travels(viewer, path);
                     }
                     PeerState::Disconnected | PeerState::Failed => {
-                        self.handle(Event::PeerLost);
-                        self.handle(Event::RestartDue);
+                        self.of(viewer, Event::PeerLost);
+                        self.of(viewer, Event::RestartDue);
                     }
                     PeerState::Closed => self.lose_peer(viewer),
                 }
             }
             Some(PeerEvent::KeyframeWanted) => self.video.want_keyframe(viewer),
             Some(PeerEvent::ChannelOpen(channel)) => match channel {
-                Channel::Control => self.handle(Event::ControlOpen),
-                Channel::Chat => self.handle(Event::ChatOpen),
+                Channel::Control => self.of(viewer, Event::ControlOpen),
+                Channel::Chat => self.of(viewer, Event::ChatOpen),
                 Channel::Cursor => self.video.tell_cursor(viewer),
                 // The picture is begun by a right, and waits for these.
                 Channel::Input
@@ -158,11 +167,11 @@ impl Driver {
             Some(PeerEvent::ChannelClosed(channel)) => {
                 // A tab that is closed closes its channels before anything else is noticed.
                 if channel == Channel::Control {
-                    self.handle(Event::PeerLost);
+                    self.of(viewer, Event::PeerLost);
                 }
             }
             Some(PeerEvent::BufferedLow(channel)) => match channel {
-                Channel::FileData => self.files.room(),
+                Channel::FileData if viewer == OWNER => self.files.room(),
                 Channel::Cursor => self.video.tell_cursor(viewer),
                 _ => {}
             },
@@ -171,66 +180,76 @@ impl Driver {
     }
 
     fn message(&mut self, viewer: ViewerId, channel: Channel, bytes: Bytes) {
-        if channel != Channel::Control && !self.session.trusts() {
-            self.garbage(channel, &"it came before the proof");
+        if channel != Channel::Control && !self.company.trusts(viewer) {
+            self.garbage(viewer, channel, &"it came before the proof");
             return;
         }
         match channel {
             Channel::Control => {
                 let binding = self.peer(viewer).and_then(binding);
-                self.decoded(channel, &bytes, |message| match message {
+                self.decoded(viewer, channel, &bytes, |message| match message {
                     ToHost::Prove(proof) => Event::Prove { proof, binding },
                     message => Event::Control(message),
                 });
             }
-            Channel::Input => self.decoded(channel, &bytes, Event::Input),
-            Channel::Pointer => self.decoded(channel, &bytes, Event::Pointer),
-            Channel::Chat => self.decoded(channel, &bytes, Event::Chat),
+            Channel::Input => self.decoded(viewer, channel, &bytes, Event::Input),
+            Channel::Pointer => self.decoded(viewer, channel, &bytes, Event::Pointer),
+            Channel::Chat => self.decoded(viewer, channel, &bytes, Event::Chat),
             Channel::Files => match decode(&bytes) {
-                Ok(message) => self.file_message(message),
-                Err(error) => self.garbage(channel, &error),
+                Ok(message) => self.file_message(viewer, message),
+                Err(error) => self.garbage(viewer, channel, &error),
             },
             Channel::FileData => {
-                if !self.files.chunk(bytes) {
-                    self.garbage(channel, &"no chunk");
+                // Transfers are the owner's alone: nothing of another's tab gets to them.
+                if viewer != OWNER || !self.files.chunk(bytes) {
+                    self.garbage(viewer, channel, &"no chunk");
                 }
             }
-            Channel::Picture => self.decoded(channel, &bytes, Event::Painted),
-            Channel::Cursor | Channel::Frames => self.garbage(channel, &"nothing is to be said there"),
+            Channel::Picture => self.decoded(viewer, channel, &bytes, Event::Painted),
+            Channel::Cursor | Channel::Frames => {
+                self.garbage(viewer, channel, &"nothing is to be said there")
+            }
         }
     }
 
     fn decoded<M: Message + DeserializeOwned>(
         &mut self,
+        viewer: ViewerId,
         channel: Channel,
         bytes: &[u8],
         event: impl FnOnce(M) -> Event,
     ) {
         match decode(bytes) {
-            Ok(message) => self.handle(event(message)),
-            Err(error) => self.garbage(channel, &error),
+            Ok(message) => self.of(viewer, event(message)),
+            Err(error) => self.garbage(viewer, channel, &error),
         }
     }
 
-    fn garbage(&mut self, channel: Channel, error: &dyn std::fmt::Display) {
+    fn garbage(&mut self, viewer: ViewerId, channel: Channel, error: &dyn std::fmt::Display) {
         tracing::debug!(channel = channel.label(), %error, "a message of the technician's end was ignored");
-        self.handle(Event::Garbage);
+        self.of(viewer, Event::Garbage);
     }
 
-    fn file_message(&mut self, message: FileMessage) {
+    fn file_message(&mut self, viewer: ViewerId, message: FileMessage) {
         match message {
             FileMessage::Offer { id, name, size } => {
-                self.handle(Event::FileOffered(FileOffer { id, name, size }));
+                self.of(viewer, Event::FileOffered(FileOffer { id, name, size }));
             }
-            FileMessage::Wanted => self.handle(Event::FileWanted),
+            FileMessage::Wanted => self.of(viewer, Event::FileWanted),
             FileMessage::Stop { id, .. } => {
-                self.handle(Event::FileWithdrawn(id));
-                self.files.message(id, message);
+                self.of(viewer, Event::FileWithdrawn(id));
+                if viewer == OWNER {
+                    self.files.message(id, message);
+                }
             }
             FileMessage::Accept { id, .. }
             | FileMessage::Progress { id, .. }
             | FileMessage::Complete { id, .. }
-            | FileMessage::Saved { id, .. } => self.files.message(id, message),
+            | FileMessage::Saved { id, .. } => {
+                if viewer == OWNER {
+                    self.files.message(id, message);
+                }
+            }
         }
     }
 }

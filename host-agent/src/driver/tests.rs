@@ -1,5 +1,7 @@
 //! The driver with a server, a browser, a customer and a desktop that the test plays.
 
+mod guests;
+
 use std::sync::Mutex;
 
 use nearhand_desktop::fake::{self, Control, Injected};

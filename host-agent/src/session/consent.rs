@@ -66,7 +66,10 @@ impl Session {
                 continue;
             }
             let sight = self.grants.rights().has(Right::View) || self.questions.rights().has(Right::View);
-            if right == Right::Control && !sight {
+            if self.guest && matches!(right, Right::FilesIn | Right::FilesOut) {
+                // Files are between the customer and the technician who gave the code.
+                self.send_refused(right, out);
+            } else if right == Right::Control && !sight {
                 // Control without sight is given to nobody, so nobody is asked.
                 self.send_refused(right, out);
             } else {
@@ -103,7 +106,8 @@ impl Session {
         let Some((right, file)) = self.questions.later.pop_front() else { return };
         self.questions.last += 1;
         let technician = self.technician.clone().unwrap_or_default();
-        let question = Question { id: QuestionId(self.questions.last), right, technician, file };
+        let question =
+            Question { id: QuestionId(self.questions.last), right, technician, file, instead_of: None };
         self.questions.open = Some(question.clone());
         out.push(Effect::Ask(question));
     }
@@ -127,7 +131,7 @@ impl Session {
         self.send_rights(out);
     }
 
-    fn said_no(&mut self, right: Right, now: Instant, out: &mut Vec<Effect>) {
+    pub(super) fn said_no(&mut self, right: Right, now: Instant, out: &mut Vec<Effect>) {
         // Their own files are no question of the technician's.
         if right == Right::FilesOut {
             return;

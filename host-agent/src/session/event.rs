@@ -10,6 +10,7 @@ use nearhand_protocol::file::{FileMessage, TransferId};
 use nearhand_protocol::grant::{ControlGrant, Right, Rights, ViewGrant};
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
+use nearhand_protocol::invitation::Invitation;
 use nearhand_protocol::machine::handshake::Binding;
 use nearhand_protocol::picture::{Painted, View};
 use nearhand_protocol::proof::{Proof, Share};
@@ -167,6 +168,12 @@ pub enum Effect {
     StopFiles(Seat),
     /// The connection that transfers ran over is gone: stop them all.
     LoseFiles,
+    /// Somebody else uses pointer and keyboard from here on: let go of everything, and count their moves from the start.
+    OtherHand,
+    /// Another technician may come in, by this.
+    Invite(Invitation),
+    /// This tab has no part in the session any more: close its connection, once the last word is out.
+    Leave,
     /// Tell the customer.
     Tell(News),
     /// Ask the viewer, by way of the server, for an ICE restart.
@@ -192,6 +199,8 @@ pub struct Question {
     pub right: Right,
     /// Who asks.
     pub technician: Technician,
+    /// Who holds pointer and keyboard now, and would not after a yes.
+    pub instead_of: Option<Technician>,
     /// The file that made the question come up, where one did: its name as the sender wrote it, and its size in bytes.
     pub file: Option<(String, u64)>,
 }
@@ -216,6 +225,21 @@ pub struct LocalFile {
     pub name: String,
     /// In bytes.
     pub size: u64,
+}
+
+/// What the customer is told of a technician who was invited.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Colleague {
+    /// They proved that they were, and are connected.
+    Up,
+    /// Their connection broke; it may come back.
+    Interrupted,
+    /// These rights of theirs hold now.
+    Rights(Rights),
+    /// They wrote.
+    Chat(String),
+    /// They have no part in the session any more.
+    Gone(CloseReason),
 }
 
 /// What the customer is told.
@@ -262,6 +286,15 @@ pub enum News {
     Rights(Rights),
     /// The technician wrote.
     Chat(String),
+    /// The technician invites another one.
+    Invited,
+    /// Something about a technician who was invited.
+    Colleague {
+        /// Who.
+        technician: Technician,
+        /// What.
+        what: Colleague,
+    },
     /// The technician asks for a file.
     FileWanted,
     /// A file arrived whole, under this name.

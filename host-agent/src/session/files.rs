@@ -27,7 +27,9 @@ pub(super) const fn sender(right: Right) -> Seat {
 
 impl Session {
     pub(super) fn file_offered(&mut self, offer: FileOffer, now: Instant, out: &mut Vec<Effect>) {
-        if offer.id.sender != Seat::Viewer {
+        if self.guest {
+            out.push(stop(offer.id, FileProblem::Refused));
+        } else if offer.id.sender != Seat::Viewer {
             out.push(stop(offer.id, FileProblem::Protocol));
         } else if self.grants.has(Right::FilesIn) {
             out.push(Effect::Receive(offer));

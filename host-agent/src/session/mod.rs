@@ -4,6 +4,7 @@
 //! It holds the session's [`Grants`], and nobody else can make one: whatever shows pixels or injects input gets its
 //! proof from an effect of this machine.
 
+mod company;
 mod consent;
 mod event;
 mod files;
@@ -21,14 +22,15 @@ use nearhand_protocol::control::{Hello, InputProblem, Notice, ToHost, ToViewer};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::{Consent, ControlGrant, Grants, Right, Rights};
 use nearhand_protocol::id::Seat;
-use nearhand_protocol::machine::handshake::SEED_LEN;
+use nearhand_protocol::machine::handshake::{Key, SEED_LEN};
 use nearhand_protocol::signal::{HostToServer, Technician};
 use nearhand_protocol::version::{Capabilities, Version};
 
 use crate::chat::{Chat, Heard};
+pub use company::{Company, GUESTS, INVITATIONS, INVITED_FOR, OWNER, Wanted};
 use consent::Questions;
 pub use consent::{NO_SPAN, NOS};
-pub use event::{Effect, Event, FileOffer, LocalFile, News, Question, QuestionId, ViewerId};
+pub use event::{Colleague, Effect, Event, FileOffer, LocalFile, News, Question, QuestionId, ViewerId};
 use files::Waiting;
 use mending::Mending;
 pub use mending::{LONGEST_WAIT, OFFER_WAIT};
@@ -69,6 +71,8 @@ pub enum Phase {
 )]
 pub struct Session {
     consent: Consent,
+    /// The tab came by an invitation: it gets no files, and invites nobody.
+    guest: bool,
     handshake: Handshake,
     grants: Grants,
     ever_seen: bool,
@@ -109,9 +113,14 @@ impl Session {
     /// line, which is announced to the technician. `code` is what the peer has to prove; `seed` is fresh from the system's
     /// random source.
     pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN]) -> Self {
+        Self::by(consent, Handshake::Waiting { code, seed })
+    }
+
+    fn by(consent: Consent, handshake: Handshake) -> Self {
         Self {
             consent,
-            handshake: Handshake::Waiting { code, seed },
+            guest: false,
+            handshake,
             grants: Grants::new(),
             ever_seen: false,
             questions: Questions::default(),
@@ -135,6 +144,12 @@ impl Session {
             unreached: 0,
             ended: None,
         }
+    }
+
+    /// The same for a technician who was invited, and has this key with us if they are who was meant.
+    fn guest(consent: Consent, technician: Technician, key: Key) -> Self {
+        let technician = Some(technician);
+        Self { guest: true, technician, ..Self::by(consent, Handshake::Invited { key }) }
     }
 
     /// Where it stands.
@@ -285,6 +300,7 @@ impl Session {
             Event::Painted(painted) => out.push(Effect::Painted(painted)),
             Event::FileOffered(offer) => self.file_offered(offer, now, &mut out),
             Event::FileWithdrawn(id) => self.file_withdrawn(id, &mut out),
+            Event::FileWanted if self.guest => {}
             Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
             Event::Garbage => self.garbage(&mut out),
 
@@ -371,7 +387,8 @@ impl Session {
             ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
             ToHost::Watch(watch) => out.push(Effect::Watch(watch)),
             ToHost::Refresh => out.push(Effect::Refresh),
-            ToHost::Invite(_) => {}
+            ToHost::Invite(_) if self.guest => self.garbage(out),
+            ToHost::Invite(invitation) => out.push(Effect::Invite(invitation)),
             ToHost::Press(keys) => {
                 if let Some(grant) = self.control_grant(out) {
                     out.push(Effect::Press(keys, grant));

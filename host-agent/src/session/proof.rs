@@ -24,6 +24,8 @@ pub(super) enum Handshake {
     Begun { exchange: Exchange, ours: Share },
     /// There is a key; whether the viewer's is the same, its proof shows.
     Agreed { theirs: Share, ours: Share, key: Key },
+    /// The viewer was invited: both have the key, or it is another's.
+    Invited { key: Key },
     /// The viewer's share was none; there is no second exchange.
     Failed,
 }
@@ -35,6 +37,7 @@ impl fmt::Debug for Handshake {
             Self::Waiting { .. } => "Waiting",
             Self::Begun { .. } => "Begun",
             Self::Agreed { .. } => "Agreed",
+            Self::Invited { .. } => "Invited",
             Self::Failed => "Failed",
         })
     }
@@ -66,7 +69,8 @@ impl Session {
     /// When a peer that does not prove itself is taken for one that can't. A technician who has yet to type the last digits
     /// has no key, and all the time of the session.
     pub(super) fn proof_until(&self) -> Option<Instant> {
-        let able = matches!(self.handshake, Handshake::Agreed { .. }) && !self.proven;
+        let able =
+            matches!(self.handshake, Handshake::Agreed { .. } | Handshake::Invited { .. }) && !self.proven;
         self.awaited.filter(|_| able).map(|since| since + PROOF_WAIT)
     }
 
@@ -95,7 +99,7 @@ impl Session {
     pub(super) fn prove(&mut self, proof: &Proof, binding: Option<Binding>, out: &mut Vec<Effect>) {
         // An honest viewer has its key from our share, so ours is there before its proof.
         let right = match (&self.handshake, binding) {
-            (Handshake::Agreed { key, .. }, Some(binding)) => {
+            (Handshake::Agreed { key, .. } | Handshake::Invited { key }, Some(binding)) => {
                 key.verify(&binding, proof).ok().map(|()| (key.prove(&binding), key.words()))
             }
             _ => None,

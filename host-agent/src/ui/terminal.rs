@@ -14,6 +14,7 @@
 //! QUESTION: …? [y/N]                       without a line's end: the answer follows
 //! QUESTION: withdrawn
 //! NAME: TEXT                               chat; each line of a long text so
+//! COLLEAGUE: NAME (ORGANISATION): here | interrupted | rights … | gone (machine_code) | refused: …     of one who was invited
 //! FILE WANTED: …
 //! FILE SAVED: PATH
 //! FILE SENT: NAME
@@ -29,11 +30,12 @@
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::grant::Right;
 use nearhand_protocol::signal::Technician;
 
 use super::{Command, Commands, Ui, words};
-use crate::session::{News, Question, QuestionId};
+use crate::session::{Colleague, News, Question, QuestionId};
 
 /// Longest line that is read, in bytes; the rest of a longer one is dropped.
 const MAX_LINE: u64 = 64 * 1024;
@@ -156,7 +158,14 @@ impl Shared {
         });
         let text = match (question.right, file) {
             (Right::View, _) => format!("{who} asks to see your screen. Allow it?"),
-            (Right::Control, _) => format!("{who} asks to control your mouse and keyboard. Allow it?"),
+            (Right::Control, _) => {
+                let holder = question.instead_of.as_ref();
+                let instead = holder.map(|holder| format!(", instead of {}", words::name(holder)));
+                format!(
+                    "{who} asks to control your mouse and keyboard{}. Allow it?",
+                    instead.unwrap_or_default()
+                )
+            }
             (Right::FilesIn, Some(file)) => {
                 format!("{who} wants to send you the file {file}. Allow files from them in this session?")
             }
@@ -264,12 +273,22 @@ impl Shared {
                     .into()
             }
             News::Rights(rights) => format!("RIGHTS: {}", words::rights(*rights)),
-            News::Chat(text) => {
-                let name = words::name(&self.technician);
-                // Each line under its name: nobody can write a line that looks like one of the program.
-                let lines: Vec<_> =
-                    text.lines().map(|line| format!("{name}: {}", words::harmless(line))).collect();
-                lines.join("\n")
+            News::Chat(text) => written(&self.technician, text),
+            News::Invited => format!(
+                "NOTE: {} invites another technician; you are asked before they see anything",
+                words::name(&self.technician)
+            ),
+            News::Colleague { technician, what: Colleague::Chat(text) } => written(technician, text),
+            News::Colleague { technician, what } => {
+                let said = match what {
+                    Colleague::Up => "here".into(),
+                    Colleague::Interrupted => "interrupted".into(),
+                    Colleague::Rights(rights) => format!("rights {}", words::rights(*rights)),
+                    Colleague::Gone(CloseReason::NotProven) => "refused: not who was invited".into(),
+                    Colleague::Gone(reason) => format!("gone ({})", reason.as_str()),
+                    Colleague::Chat(_) => String::new(),
+                };
+                format!("COLLEAGUE: {}: {said}", words::who(technician))
             }
             News::FileWanted => {
                 format!(
@@ -291,6 +310,13 @@ impl Shared {
             self.print(&line);
         }
     }
+}
+
+/// A text of this person, each line under their name: nobody can write a line that looks like one of the program.
+fn written(technician: &Technician, text: &str) -> String {
+    let name = words::name(technician);
+    let lines: Vec<_> = text.lines().map(|line| format!("{name}: {}", words::harmless(line))).collect();
+    lines.join("\n")
 }
 
 /// A path as people paste it.
@@ -338,7 +364,7 @@ mod tests {
     }
 
     fn question(id: u32, right: Right) -> Question {
-        Question { id: QuestionId(id), right, technician: technician(), file: None }
+        Question { id: QuestionId(id), right, technician: technician(), instead_of: None, file: None }
     }
 
     fn type_in(terminal: &Terminal, line: &str) -> Option<Command> {
