@@ -39,11 +39,11 @@ const next = safeNext(wanted(), location.origin);
  */
 function wanted() {
   if (carried.has("next")) return carried.get("next");
-  if (query.has("next")) return query.get("next") + (/^\d{3}$/.test(fragment) ? `#${fragment}` : "");
+  if (query.has("next")) return query.get("next") + (/^(\d{3}|invitation=[\w.-]{1,40})$/.test(fragment) ? `#${fragment}` : "");
   return error === null ? null : sessionStorage.getItem(KEPT);
 }
 
-// The fragment can hold a token and a code's last three digits: neither stays in the bar.
+// The fragment can hold a token, a code's last three digits or an invitation: none stays in the bar.
 history.replaceState(null, "", location.pathname + location.search);
 
 // The server is told the path only. The fragment goes with the form's own address, where the browser keeps it to

@@ -176,6 +176,7 @@ impl App {
             capabilities = capabilities.with(Capabilities::H264_TRACK);
         }
         let memory = Memory::of(session);
+        let invitation = kept::invited(&memory);
         let screen = Screen::new(&handle.sink(|_: Resized| Input::Resized))?;
         let mut toolbar = Toolbar::new(handle.sink(Input::Toolbar))?;
         if !supported {
@@ -218,7 +219,7 @@ impl App {
             phase: Phase::Opening,
             _timer: listen::every(TICK_MS, move || tick(())),
             _listeners: page_listeners(handle)?,
-            server: Server::connect(session, capabilities, handle.sink(Input::Signal)),
+            server: Server::connect(session, invitation, capabilities, handle.sink(Input::Signal)),
             memory,
             handle: handle.clone(),
         };
@@ -230,6 +231,8 @@ impl App {
         let relay = if app.ways.relay_only { "only" } else { "any" };
         let body = dom::body()?;
         dom::set_attribute(&body, "data-relay", relay);
+        // Elsewhere than on the server's own page a link opens nothing without a ticket of the colleague's own desk.
+        Toolbar::show_seat(invitation.is_some(), app.memory.server().is_none());
         app.render();
         Ok(app)
     }

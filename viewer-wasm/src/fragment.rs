@@ -1,7 +1,7 @@
 //! What the page's address carries behind its `#`: browsers send none of it.
 //!
 //! Parts are parted by `&`, in any order: the last three digits of the code as they are, or `new` where this tab is to draw
-//! them, and `relay=only` or `relay=any`. A page of another origin than the server's also needs `session=…`, `server=…` (an
+//! them, `invitation=…` in the link of a colleague, and `relay=only` or `relay=any`. A page of another origin than the server's also needs `session=…`, `server=…` (an
 //! origin) and, to come in, `ticket=…`.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -9,6 +9,7 @@ use core::str::FromStr;
 
 use nearhand_protocol::code::Secret;
 use nearhand_protocol::id::{SessionId, Ticket};
+use nearhand_protocol::invitation::Invitation;
 
 /// What it says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Fragment {
     pub relay_only: Option<bool>,
     /// There is no secret yet: this tab makes it.
     pub new_secret: bool,
+    /// What another technician's tab made for this one to come in by.
+    pub invitation: Option<Invitation>,
     /// The session, where the page's path does not name it.
     pub session: Option<SessionId>,
     /// The server, where the page does not come from it.
@@ -82,6 +85,7 @@ impl Fragment {
             match part.split_once('=') {
                 None if part == "new" => fragment.new_secret = true,
                 None => fragment.secret = part.parse().ok().or(fragment.secret),
+                Some(("invitation", text)) => fragment.invitation = text.parse().ok(),
                 Some(("relay", "only")) => fragment.relay_only = Some(true),
                 Some(("relay", "any")) => fragment.relay_only = Some(false),
                 Some(("session", id)) => fragment.session = id.parse().ok(),
@@ -115,6 +119,15 @@ mod tests {
             let expected = Fragment { secret, relay_only, ..Fragment::default() };
             assert_eq!(Fragment::parse(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_invitation_stands_beside_the_rest() {
+        let text = "3.BQUFBQUFBQUFBQUFBQUFBQ";
+        let fragment = Fragment::parse(&format!("#relay=only&invitation={text}"));
+        assert_eq!(fragment.invitation.map(|invitation| invitation.to_link()).as_deref(), Some(text));
+        assert_eq!((fragment.relay_only, fragment.secret), (Some(true), None));
+        assert_eq!(Fragment::parse("#invitation=3.BQUF"), Fragment::default());
     }
 
     #[test]

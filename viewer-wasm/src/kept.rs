@@ -5,6 +5,7 @@ use data_encoding::HEXLOWER;
 use js_sys::{Array, Uint8Array};
 use nearhand_protocol::code::{Code, Secret};
 use nearhand_protocol::id::{Seat, SessionId};
+use nearhand_protocol::invitation::{Invitation, InvitationId, InvitationSecret};
 use nearhand_protocol::machine::handshake::Key;
 
 use crate::dom::{self, Missing};
@@ -33,6 +34,26 @@ pub(crate) fn keep_seed(memory: &Memory, code: Code, seed: &Seed) {
 pub(crate) fn keep_key(memory: &Memory, key: &Key) {
     memory.set("key", &HEXLOWER.encode(&key.expose()));
     memory.forget("seed");
+}
+
+/// This tab comes by an invitation: what it proves is known from the start. A tab that is in the session already, in
+/// whatever way, stays who it is.
+pub(crate) fn be_invited(memory: &Memory, session: SessionId, invitation: &Invitation) {
+    if ["resume", "key", "seed"].iter().all(|what| memory.get(what).is_none()) {
+        memory.set("invitation", &invitation.id.0.to_string());
+        keep_key(memory, &Key::invited(invitation, session, Seat::Viewer));
+    }
+}
+
+/// By what this tab came in, if it was invited.
+pub(crate) fn invited(memory: &Memory) -> Option<InvitationId> {
+    memory.get("invitation")?.parse().ok().map(InvitationId)
+}
+
+/// A new invitation for somebody else.
+pub(crate) fn draw_invitation() -> Result<Invitation, Missing> {
+    let id = InvitationId(u32::from_be_bytes(random()?));
+    Ok(Invitation { id, secret: InvitationSecret::from_random(random()?) })
 }
 
 fn begun(text: &str) -> Option<(Code, Seed)> {

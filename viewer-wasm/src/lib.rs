@@ -88,6 +88,9 @@ fn session() -> Result<SessionId, String> {
         let secret = kept::draw_secret().map_err(|missing| missing.to_string())?;
         memory.set("secret", &secret.expose());
     }
+    if let Some(invitation) = said.invitation.filter(|_| of_path.is_some()) {
+        kept::be_invited(&memory, session, &invitation);
+    }
     if let Some(relay_only) = said.relay_only {
         memory.set("relay", if relay_only { "only" } else { "any" });
     }

@@ -3,6 +3,7 @@
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Secret;
 use nearhand_protocol::id::{ResumeToken, SessionId, Ticket};
+use nearhand_protocol::invitation::InvitationId;
 use nearhand_protocol::signal::{self, Entry, MAX_MESSAGE, ServerToViewer, ViewerToServer};
 use nearhand_protocol::version::{Capabilities, Version};
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
@@ -114,6 +115,8 @@ impl Drop for Socket {
 pub(crate) struct Server {
     session: SessionId,
     capabilities: Capabilities,
+    /// Of a tab that was invited.
+    invitation: Option<InvitationId>,
     memory: Memory,
     sink: Sink<Wire>,
     socket: Option<Socket>,
@@ -127,11 +130,17 @@ pub(crate) struct Server {
 
 impl Server {
     /// Begins to connect.
-    pub(crate) fn connect(session: SessionId, capabilities: Capabilities, sink: Sink<Wire>) -> Self {
+    pub(crate) fn connect(
+        session: SessionId,
+        invitation: Option<InvitationId>,
+        capabilities: Capabilities,
+        sink: Sink<Wire>,
+    ) -> Self {
         let memory = Memory::of(session);
         let mut server = Self {
             session,
             capabilities,
+            invitation,
             memory,
             sink,
             socket: None,
@@ -256,7 +265,10 @@ impl Server {
                     self.memory.forget("ticket");
                     Entry::Ticket { session: self.session, ticket: Ticket::new(ticket) }
                 }
-                None => Entry::SignedIn { session: self.session },
+                None => match self.invitation {
+                    Some(invitation) => Entry::Invited { session: self.session, invitation },
+                    None => Entry::SignedIn { session: self.session },
+                },
             },
         };
         self.send(&ViewerToServer::Hello {

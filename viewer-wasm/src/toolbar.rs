@@ -44,13 +44,15 @@ pub(crate) enum Command {
     CopyCode,
     /// The link into the clipboard.
     CopyLink,
+    /// A link for a colleague.
+    Invite,
     /// The last three digits were typed.
     Digits,
     /// A toast has been there long enough.
     ToastOver,
 }
 
-const BUTTONS: [(&str, Command); 17] = [
+const BUTTONS: [(&str, Command); 18] = [
     ("request-control", Command::Control),
     ("ask-again", Command::View),
     ("scale", Command::Scale),
@@ -61,6 +63,7 @@ const BUTTONS: [(&str, Command); 17] = [
     ("end-yes", Command::End),
     ("copy-code", Command::CopyCode),
     ("copy-link", Command::CopyLink),
+    ("invite", Command::Invite),
     ("keys-ctrl-alt-del", Command::Keys(SpecialKeys::CtrlAltDel)),
     ("keys-alt-tab", Command::Keys(SpecialKeys::AltTab)),
     ("keys-alt-f4", Command::Keys(SpecialKeys::AltF4)),
@@ -91,6 +94,7 @@ pub(crate) struct Toolbar {
     keys: HtmlButtonElement,
     scale: HtmlButtonElement,
     fullscreen: HtmlButtonElement,
+    invite: HtmlButtonElement,
     end: HtmlButtonElement,
     again: HtmlElement,
     desk: HtmlElement,
@@ -143,6 +147,7 @@ impl Toolbar {
             keys: dom::by_id("keys-menu-button")?,
             scale: dom::by_id("scale")?,
             fullscreen: dom::by_id("fullscreen")?,
+            invite: dom::by_id("invite-button")?,
             end: dom::by_id("end")?,
             again: dom::by_id("ask-again")?,
             desk: dom::by_id("to-desk")?,
@@ -231,11 +236,37 @@ impl Toolbar {
         self.keys.set_disabled(phase != Phase::Controlling);
         self.scale.set_disabled(!shown);
         self.fullscreen.set_disabled(!shown);
+        self.invite.set_disabled(!phase.is_connected());
         self.end.set_disabled(over);
 
         show_by_id("notice-headless", state.is_headless() && !over);
         show_by_id("notice-server", state.is_server_lost() && (shown || last));
         show_by_id("notice-screen", state.is_screen_unavailable() && shown);
+    }
+
+    /// Whether this tab came by an invitation, which is said where it matters; and whether it can invite others.
+    pub(crate) fn show_seat(guest: bool, inviting: bool) {
+        if let Ok(body) = dom::body() {
+            dom::set_attribute(&body, "data-seat", if guest { "guest" } else { "owner" });
+        }
+        show_by_id("invite-button", inviting && !guest);
+        if guest {
+            for (id, text) in
+                [("end-title", words::LEAVE), ("end-text", words::LEAVE_TEXT), ("end-yes", words::LEAVE_YES)]
+            {
+                if let Ok(element) = dom::by_id::<Element>(id) {
+                    dom::set_text(&element, text);
+                }
+            }
+        }
+    }
+
+    /// The link for a colleague. It is put together here, in the page, and nowhere else.
+    pub(crate) fn show_invitation(link: &str) {
+        if let Ok(place) = dom::by_id::<Element>("invite-link") {
+            dom::set_text(&place, link);
+        }
+        show_by_id("invite-link", true);
     }
 
     /// Shows the code. The secret is put together with the rest here, in the page, and nowhere else.
@@ -363,7 +394,7 @@ impl Toolbar {
         if let Ok(dialog) = dom::by_id::<HtmlDialogElement>("end-dialog") {
             dialog.close();
         }
-        for id in ["keys-menu", "monitors", "quality"] {
+        for id in ["invite-menu", "keys-menu", "monitors", "quality"] {
             if let Ok(menu) = dom::by_id::<HtmlElement>(id) {
                 dom::call(&menu, "hidePopover", &js_sys::Array::new());
             }

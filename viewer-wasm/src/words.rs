@@ -119,7 +119,10 @@ pub const fn ended(reason: CloseReason) -> (&'static str, &'static str) {
         CloseReason::CustomerEnded => ("The customer ended the session", "Nothing is shared any more."),
         CloseReason::TechnicianEnded => ("You ended the session", "Nothing is shared any more."),
         CloseReason::CustomerRefused => ("The customer said no", ANEW),
-        CloseReason::UnknownCode => ("There is no such session", ANEW),
+        CloseReason::UnknownCode => (
+            "This invitation is not good",
+            "It works once and for ten minutes. Ask your colleague for a new one.",
+        ),
         CloseReason::CodeExpired => ("The code has expired", ANEW),
         CloseReason::HostLost => ("The customer’s program did not come back", ANEW),
         CloseReason::ViewerLost => ("This tab was away for too long", ANEW),
@@ -153,6 +156,13 @@ pub const fn ended(reason: CloseReason) -> (&'static str, &'static str) {
         }
     }
 }
+
+/// The question whether an invited technician leaves: for everybody else the session goes on.
+pub const LEAVE: &str = "Leave this session?";
+/// What follows from a yes.
+pub const LEAVE_TEXT: &str = "The session goes on without you. To come back you need a new invitation.";
+/// The yes.
+pub const LEAVE_YES: &str = "Leave";
 
 /// Something that happened, for a toast; and whether it is bad news.
 pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {

@@ -47,6 +47,7 @@ impl App {
             }
             Command::CopyCode => self.copy(&["code-1", "code-2", "code-3"], "The code is in your clipboard."),
             Command::CopyLink => self.copy(&["link"], "The link is in your clipboard."),
+            Command::Invite => self.invite(),
             Command::Digits => self.digits(),
             Command::ToastOver => self.toolbar.toast_over(),
         }
@@ -60,6 +61,21 @@ impl App {
             Toolbar::show_code(&pairing.nameplate.to_string(), &self.memory);
         }
         self.advance(Event::SecretTyped(secret));
+    }
+
+    /// Makes a link for a colleague. The host is told its secret from end to end; the server never sees it.
+    fn invite(&mut self) {
+        let link = dom::window().ok().and_then(|window| {
+            let location = window.location();
+            Some(format!("{}{}", location.origin().ok()?, location.pathname().ok()?))
+        });
+        if let (true, Some(page), Ok(invitation)) =
+            (self.state.is_proven(), link, crate::kept::draw_invitation())
+        {
+            self.tell(ToHost::Invite(invitation));
+            Toolbar::show_invitation(&format!("{page}#invitation={}", invitation.to_link()));
+            self.copy(&["invite-link"], "The link is in your clipboard. It opens once, within ten minutes.");
+        }
     }
 
     pub(super) fn toggle_panel(&mut self) {

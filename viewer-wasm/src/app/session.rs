@@ -84,7 +84,7 @@ impl App {
         self.unproven = None;
         self.sampling = None;
         if !matches!(self.state.phase(), Phase::Ended(reason) if may_live_on(reason)) {
-            for what in ["resume", "secret", "seed", "key", "chat", "offers", "relay"] {
+            for what in ["resume", "secret", "seed", "key", "chat", "offers", "relay", "invitation"] {
                 self.memory.forget(what);
             }
         }
