@@ -18,8 +18,9 @@ use x11rb::protocol::xfixes::{self, ConnectionExt as _, CursorNotifyMask, Region
 use x11rb::protocol::xinput::{self, ConnectionExt as _, XIEventMask};
 use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, EventMask};
 
+use super::displays::Monitors;
 use super::pixels::{Format, Picture};
-use super::{Server, cursor, displays, reply_error};
+use super::{Server, cursor, reply_error};
 use crate::{Capture, CursorSource, Displays, Error, Event, Frame, Rect, Waker, merge};
 
 /// How often [`Event::Pointer`] is said at most.
@@ -31,7 +32,10 @@ const ALL_MASTER_DEVICES: u16 = 1;
 #[derive(Debug)]
 pub(super) struct X11Capture {
     server: Server,
+    monitors: Monitors,
     layout: Layout,
+    /// Something was said about size or monitors, and they were not looked at again.
+    stale: bool,
     format: Format,
     picture: Picture,
     damage: Damage,
@@ -63,12 +67,16 @@ impl X11Capture {
         conn.change_window_attributes(root, &structure)?;
         if server.has(randr::X11_EXTENSION_NAME)? {
             conn.randr_query_version(1, 5)?.reply().map_err(reply_error("tell its RandR version"))?;
-            conn.randr_select_input(root, NotifyMask::SCREEN_CHANGE | NotifyMask::CRTC_CHANGE)?;
+            conn.randr_select_input(
+                root,
+                NotifyMask::SCREEN_CHANGE | NotifyMask::CRTC_CHANGE | NotifyMask::OUTPUT_CHANGE,
+            )?;
         }
         conn.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?;
         select_motion(&server)?;
 
-        let layout = displays::layout(&server)?;
+        let mut monitors = Monitors::default();
+        let layout = monitors.layout(&server)?;
         let picture = Picture::new(&server, format, layout.width.into(), layout.height.into())?;
         let (damage, region) = (conn.generate_id()?, conn.generate_id()?);
         conn.xfixes_create_region(region, &[])?;
@@ -77,7 +85,9 @@ impl X11Capture {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::Refused { what: "make a waker", reason: error.to_string() })?;
         Ok(Self {
+            monitors,
             layout,
+            stale: false,
             format,
             picture,
             damage,
@@ -106,19 +116,21 @@ impl X11Capture {
                 XEvent::XinputRawMotion(_) => {
                     self.pending.insert(Event::Pointer);
                 }
-                XEvent::RandrScreenChangeNotify(_) | XEvent::RandrNotify(_) => self.refresh_layout()?,
+                XEvent::RandrScreenChangeNotify(_) | XEvent::RandrNotify(_) => self.stale = true,
                 XEvent::ConfigureNotify(event) if event.window == self.server.root() => {
-                    self.refresh_layout()?;
+                    self.stale = true;
                 }
                 _ => {}
             }
         }
-        Ok(())
+        // One change of the screen is told by several events.
+        if self.stale { self.refresh_layout() } else { Ok(()) }
     }
 
-    /// Looks at the size and the monitors anew; one change of the screen is told by several events.
+    /// Looks at the size and the monitors anew.
     fn refresh_layout(&mut self) -> Result<(), Error> {
-        let layout = displays::layout(&self.server)?;
+        let layout = self.monitors.layout(&self.server)?;
+        self.stale = false;
         if layout == self.layout {
             return Ok(());
         }

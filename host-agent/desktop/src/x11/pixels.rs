@@ -63,26 +63,52 @@ impl Format {
 }
 
 /// The picture as it was read last, always as BGRX without gaps.
+///
+/// Where the server shares memory and has BGRX pixels, the picture *is* that memory: a whole screen is read without one copy
+/// and held once. The server writes rectangles without gaps, so what is as wide as the screen lands in its place; what is
+/// narrower lands in the scratch space behind the picture and is copied from there.
 #[derive(Debug)]
 pub(super) struct Picture {
     width: u32,
     height: u32,
     format: Format,
-    pixels: Vec<u8>,
-    /// The window through which the server hands pixels over; none where the server is elsewhere.
-    segment: Option<Segment>,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    /// Picture and scratch space.
+    InPlace(Segment),
+    /// Scratch space, and the picture as it was copied from there.
+    Copied(Segment, Vec<u8>),
+    /// The server is elsewhere: its pixels come over the socket.
+    Sent(Vec<u8>),
+}
+
+/// Most bytes of scratch space: small enough to stay in the processor's cache between the server's writing and our reading.
+const SCRATCH: usize = 1 << 20;
+
+/// A part of a rectangle that is asked for with one request, and where in the segment it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    rect: Rect,
+    offset: usize,
+    /// It lies in its place already.
+    placed: bool,
 }
 
 impl Picture {
     pub(super) fn new(server: &Server, format: Format, width: u32, height: u32) -> Result<Self, Error> {
-        let bytes = format.row(width) * height as usize;
-        Ok(Self {
-            width,
-            height,
-            format,
-            pixels: vec![0; width as usize * height as usize * 4],
-            segment: Segment::new(server, bytes)?,
-        })
+        let bytes = width as usize * height as usize * 4;
+        // At least a row, or nothing could be read.
+        let scratch = (format.row(width) * height as usize).min(SCRATCH).max(format.row(width));
+        let store = match format {
+            Format::Bgrx => Segment::new(server, bytes + scratch)?.map(Store::InPlace),
+            Format::Rgb565 => {
+                Segment::new(server, scratch)?.map(|segment| Store::Copied(segment, vec![0; bytes]))
+            }
+        };
+        Ok(Self { width, height, format, store: store.unwrap_or_else(|| Store::Sent(vec![0; bytes])) })
     }
 
     pub(super) fn width(&self) -> u32 {
@@ -97,13 +123,22 @@ impl Picture {
         self.width as usize * 4
     }
 
+    fn len(&self) -> usize {
+        self.stride() * self.height as usize
+    }
+
     pub(super) fn pixels(&self) -> &[u8] {
-        &self.pixels
+        match &self.store {
+            Store::InPlace(segment) => &segment.bytes()[..self.len()],
+            Store::Copied(_, pixels) | Store::Sent(pixels) => pixels,
+        }
     }
 
     /// Gives the server's memory back; the picture can't be read into any more.
     pub(super) fn close(&mut self, conn: &RustConnection) {
-        if let Some(segment) = self.segment.take() {
+        if let Store::InPlace(segment) | Store::Copied(segment, _) =
+            std::mem::replace(&mut self.store, Store::Sent(Vec::new()))
+        {
             segment.close(conn);
         }
     }
@@ -112,45 +147,34 @@ impl Picture {
     ///
     /// False: the server refused because the screen has become smaller in between.
     pub(super) fn read(&mut self, server: &Server, rects: &[Rect]) -> Result<bool, Error> {
-        let mut rest = rects;
-        while !rest.is_empty() {
-            let fits = match &self.segment {
-                Some(segment) => self.how_many_fit(rest, segment.bytes().len()),
-                None => rest.len(),
-            };
-            let (now, later) = rest.split_at(fits);
-            let read = if self.segment.is_some() {
-                self.read_shared(server, now)
-            } else {
-                self.read_sent(server, now)
-            };
-            match read {
-                Ok(()) => {}
-                Err(ReplyError::X11Error(_)) => return Ok(false),
-                Err(error) => return Err(reply_error("hand over pixels")(error)),
-            }
-            rest = later;
+        let read = match &self.store {
+            Store::Sent(_) => self.read_sent(server, rects),
+            Store::InPlace(_) => self.read_shared(server, rects, self.len()),
+            Store::Copied(..) => self.read_shared(server, rects, 0),
+        };
+        match read {
+            Ok(()) => Ok(true),
+            Err(ReplyError::X11Error(_)) => Ok(false),
+            Err(error) => Err(reply_error("hand over pixels")(error)),
         }
-        Ok(true)
     }
 
-    /// Overlapping rectangles may together be larger than the segment; one alone never is.
-    fn how_many_fit(&self, rects: &[Rect], capacity: usize) -> usize {
-        let mut used = 0;
-        let fits = rects.iter().take_while(|rect| {
-            used += self.format.row(rect.width) * rect.height as usize;
-            used <= capacity
-        });
-        fits.count().max(1)
+    /// Asks for as much at once as fits into the scratch space, which begins at `scratch`, then waits for it.
+    fn read_shared(&mut self, server: &Server, rects: &[Rect], scratch: usize) -> Result<(), ReplyError> {
+        let (Store::InPlace(segment) | Store::Copied(segment, _)) = &self.store else { return Ok(()) };
+        let capacity = segment.len - scratch;
+        let place = scratch > 0;
+        for round in rounds(rects, self.format, self.width, scratch, capacity, place) {
+            self.read_pieces(server, &round)?;
+        }
+        Ok(())
     }
 
-    /// Asks for all rectangles at once, one behind the other in the segment, then waits for all.
-    fn read_shared(&mut self, server: &Server, rects: &[Rect]) -> Result<(), ReplyError> {
-        let Some(segment) = &self.segment else { return Ok(()) };
-        let mut offset = 0;
-        let mut cookies = Vec::with_capacity(rects.len());
-        for rect in rects {
-            let cookie = server.conn.shm_get_image(
+    fn read_pieces(&mut self, server: &Server, pieces: &[Piece]) -> Result<(), ReplyError> {
+        let (Store::InPlace(segment) | Store::Copied(segment, _)) = &mut self.store else { return Ok(()) };
+        let mut cookies = Vec::with_capacity(pieces.len());
+        for Piece { rect, offset, .. } in pieces {
+            cookies.push(server.conn.shm_get_image(
                 server.root(),
                 rect.x as i16,
                 rect.y as i16,
@@ -159,19 +183,29 @@ impl Picture {
                 !0,
                 ImageFormat::Z_PIXMAP.into(),
                 segment.id,
-                offset as u32,
-            )?;
-            cookies.push((cookie, offset));
-            offset += self.format.row(rect.width) * rect.height as usize;
+                *offset as u32,
+            )?);
         }
-        for ((cookie, offset), rect) in cookies.into_iter().zip(rects) {
-            cookie.reply()?;
-            copy(self.format, &segment.bytes()[offset..], &mut self.pixels, self.width, *rect);
+        // All are waited for, also after a failure: nothing may be written any more when the picture is looked at.
+        let replies: Vec<_> = cookies.into_iter().map(x11rb::cookie::Cookie::reply).collect();
+        for (reply, piece) in replies.into_iter().zip(pieces) {
+            reply?;
+            if piece.placed {
+                continue;
+            }
+            match &mut self.store {
+                Store::InPlace(segment) => segment.place(piece, self.width),
+                Store::Copied(segment, pixels) => {
+                    copy(self.format, &segment.bytes()[piece.offset..], pixels, self.width, piece.rect);
+                }
+                Store::Sent(_) => {}
+            }
         }
         Ok(())
     }
 
     fn read_sent(&mut self, server: &Server, rects: &[Rect]) -> Result<(), ReplyError> {
+        let Store::Sent(pixels) = &mut self.store else { return Ok(()) };
         let mut cookies = Vec::with_capacity(rects.len());
         for rect in rects {
             cookies.push(server.conn.get_image(
@@ -188,11 +222,51 @@ impl Picture {
             let image = cookie.reply()?;
             // Shorter than its own size says: leave the old pixels rather than fall over.
             if image.data.len() >= self.format.row(rect.width) * rect.height as usize {
-                copy(self.format, &image.data, &mut self.pixels, self.width, *rect);
+                copy(self.format, &image.data, pixels, self.width, *rect);
             }
         }
         Ok(())
     }
+}
+
+/// Cuts the rectangles into pieces, and gathers them to rounds that fit together into the scratch space. With `place` those as
+/// wide as the picture go to their place, and narrower ones are widened where that copies less than it reads more.
+fn rounds(
+    rects: &[Rect],
+    format: Format,
+    width: u32,
+    scratch: usize,
+    capacity: usize,
+    place: bool,
+) -> Vec<Vec<Piece>> {
+    let mut rounds = vec![Vec::new()];
+    let mut used = 0;
+    for rect in rects {
+        if place && rect.width >= width / 4 * 3 {
+            let rect = Rect::new(0, rect.y, width, rect.height);
+            let offset = rect.y as usize * width as usize * 4;
+            if let Some(round) = rounds.last_mut() {
+                round.push(Piece { rect, offset, placed: true });
+            }
+            continue;
+        }
+        let row = format.row(rect.width);
+        let mut y = rect.y;
+        while y < rect.y + rect.height {
+            if capacity - used < row {
+                rounds.push(Vec::new());
+                used = 0;
+            }
+            let rows = (((capacity - used) / row) as u32).min(rect.y + rect.height - y);
+            let piece = Rect::new(rect.x, y, rect.width, rows);
+            if let Some(round) = rounds.last_mut() {
+                round.push(Piece { rect: piece, offset: scratch + used, placed: false });
+            }
+            used += row * rows as usize;
+            y += rows;
+        }
+    }
+    rounds
 }
 
 /// Copies the rows of one rectangle to their place in the picture.
@@ -272,9 +346,29 @@ impl Segment {
 
     fn bytes(&self) -> &[u8] {
         // SAFETY: mapped with this length until drop. The server writes into it only between a request for pixels and
-        // its reply, and `read_shared`, the only reader, looks at a part only after the reply about it. The server made
-        // the file with this size and, trusted with the whole desktop anyway, doesn't shrink it.
+        // its reply; `read_pieces`, which asks, needs the picture for itself and returns after all replies, so nobody
+        // looks meanwhile. The server made the file with this size and, trusted with the whole desktop anyway, doesn't
+        // shrink it.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Copies a piece from the scratch space to its place in the picture at the segment's start.
+    fn place(&mut self, piece: &Piece, width: u32) {
+        let Piece { rect, offset, .. } = *piece;
+        let row = rect.width as usize * 4;
+        for y in 0..rect.height as usize {
+            let from = offset + y * row;
+            let to = ((rect.y as usize + y) * width as usize + rect.x as usize) * 4;
+            assert!(
+                to + row <= offset && from + row <= self.len,
+                "a piece lies in picture and scratch space"
+            );
+            // SAFETY: both lie within the mapping and apart, as was just checked; nothing borrows it, for `&mut self`, and
+            // the server has answered and writes no more.
+            unsafe {
+                ptr::copy_nonoverlapping(self.start.as_ptr().add(from), self.start.as_ptr().add(to), row)
+            };
+        }
     }
 
     fn close(self, conn: &RustConnection) {
@@ -305,6 +399,42 @@ fn is_local(conn: &RustConnection) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rectangles_are_cut_to_what_fits_and_wide_ones_go_to_their_place() {
+        let (width, scratch, capacity) = (100, 40_000, 4000);
+        let rects = [
+            Rect::new(0, 0, 100, 100),
+            Rect::new(10, 20, 80, 1),
+            Rect::new(5, 0, 50, 45),
+            Rect::new(90, 90, 10, 1),
+        ];
+        let cut = rounds(&rects, Format::Bgrx, width, scratch, capacity, true);
+        let piece = |rect, offset, placed| Piece { rect, offset, placed };
+        assert_eq!(
+            cut,
+            [
+                vec![
+                    piece(Rect::new(0, 0, 100, 100), 0, true),
+                    piece(Rect::new(0, 20, 100, 1), 8000, true),
+                    piece(Rect::new(5, 0, 50, 20), 40_000, false)
+                ],
+                vec![piece(Rect::new(5, 20, 50, 20), 40_000, false)],
+                vec![
+                    piece(Rect::new(5, 40, 50, 5), 40_000, false),
+                    piece(Rect::new(90, 90, 10, 1), 41_000, false)
+                ],
+            ]
+        );
+        // The same without places: everything goes through the scratch space.
+        for round in rounds(&rects, Format::Rgb565, width, 0, capacity, false) {
+            let bytes: usize = round
+                .iter()
+                .map(|piece| Format::Rgb565.row(piece.rect.width) * piece.rect.height as usize)
+                .sum();
+            assert!(bytes <= capacity && round.iter().all(|piece| !piece.placed));
+        }
+    }
 
     #[test]
     fn sixteen_bits_become_thirty_two() {
