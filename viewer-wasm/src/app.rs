@@ -6,6 +6,7 @@
 mod commands;
 mod input;
 mod looking;
+mod picture;
 mod session;
 
 use std::cell::RefCell;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 use nearhand_protocol::control::ToHost;
 use nearhand_protocol::id::{Epoch, SessionId};
+use nearhand_protocol::picture::View;
 use nearhand_protocol::version::Capabilities;
 use web_sys::{Event as DomEvent, MediaStream};
 
@@ -28,11 +30,12 @@ use crate::monitors::{self, Monitors};
 use crate::panel::{self, Panel};
 use crate::pointer::{self, Pointer};
 use crate::rtc::{self, Peer, Ways};
-use crate::screen::{Resized, Screen};
+use crate::screen::{self, Resized, Screen};
 use crate::signal::{Memory, Server, Wire};
 use crate::silence::{Picture, Silence};
 use crate::state::{Event, Phase, State};
 use crate::stats::{self, Sample};
+use crate::stream;
 use crate::toolbar::{Command, Toolbar};
 use crate::watching::Watching;
 use crate::words::{self, Lack, Path};
@@ -58,6 +61,11 @@ enum Input {
     Keyboard(keyboard::Event),
     Pointer(pointer::Event),
     Resized,
+    Picture(screen::Event),
+    /// What is pending of the picture is due.
+    Wake,
+    /// Whether this browser decodes H.264 that comes over a data channel.
+    Decodes(bool),
     Copied(&'static str, bool),
     Toolbar(Command),
     Panel(panel::Event),
@@ -149,6 +157,14 @@ struct App {
     silence: Silence,
     chat: Chat,
     files: Files,
+    /// What is shown, as the host announced it.
+    shown: Option<View>,
+    waking: Option<picture::Waking>,
+    /// When the whole picture was asked for, in milliseconds.
+    refreshed_ms: Option<f64>,
+    /// Messages about the picture that made no sense.
+    misleading: u32,
+    asking_codec: Option<Task>,
     /// The newest place of the pointer, while it could not be sent.
     moved: Option<(u16, u16)>,
     sent: Option<(u16, u16)>,
@@ -171,17 +187,22 @@ struct App {
 impl App {
     fn new(session: SessionId, handle: &Handle) -> Result<Self, Missing> {
         let supported = rtc::is_supported();
-        let mut capabilities = Capabilities::CURSOR.with(Capabilities::FILES);
+        let mut capabilities = Capabilities::CURSOR.with(Capabilities::FILES).with(Capabilities::PICTURE);
+        let mut asking_codec = None;
         if rtc::has_h264() {
             capabilities = capabilities.with(Capabilities::H264_TRACK);
+        } else if supported && stream::decodes() {
+            capabilities = capabilities.with(Capabilities::H264_CHANNEL);
+            let sink = handle.sink(Input::Decodes);
+            asking_codec = Some(stream::decodes_h264(move |able| sink(able)));
         }
         let memory = Memory::of(session);
         let invitation = kept::invited(&memory);
-        let screen = Screen::new(&handle.sink(|_: Resized| Input::Resized))?;
+        let screen = Screen::new(&handle.sink(|_: Resized| Input::Resized), handle.sink(Input::Picture))?;
         let mut toolbar = Toolbar::new(handle.sink(Input::Toolbar))?;
         if !supported {
             toolbar.show_lack(Lack::WebRtc);
-        } else if !capabilities.has(Capabilities::H264_TRACK) {
+        } else if !capabilities.has(Capabilities::H264_TRACK) && asking_codec.is_none() {
             toolbar.show_lack(Lack::H264);
         }
         let tick = handle.sink(|()| Input::Tick);
@@ -205,6 +226,11 @@ impl App {
             chat: Chat::new(Memory::of(session), &handle.sink(Input::Chat))?,
             files: Files::new(Memory::of(session), handle.sink(Input::Files))?,
             screen,
+            shown: None,
+            waking: None,
+            refreshed_ms: None,
+            misleading: 0,
+            asking_codec,
             moved: None,
             sent: None,
             sequence: 0,
@@ -246,8 +272,16 @@ impl App {
             Input::Stats(epoch, sample) => self.figures(epoch, &sample),
             Input::Tick => self.tick(),
             Input::Resized => {
-                self.show_size();
+                self.screen.fit();
                 return;
+            }
+            Input::Picture(event) => return self.picture(event),
+            Input::Wake => return self.woken(),
+            Input::Decodes(able) => {
+                self.asking_codec = None;
+                if !able {
+                    self.toolbar.show_lack(Lack::H264);
+                }
             }
             Input::Toolbar(command) => self.command(command),
             Input::Copied(said, true) => self.toolbar.toast(said, false),
@@ -283,15 +317,11 @@ impl App {
         self.render();
     }
 
-    fn show_size(&mut self) {
-        let size = self.state.layout().map(|layout| (layout.width, layout.height));
-        self.screen.set_pixels(size);
-    }
-
     fn tick(&mut self) {
         self.advance(Event::Tick);
         self.move_pointer();
         self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
+        self.screen.count();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOOK_TICKS)
             && let Some(peer) = &self.peer
@@ -349,9 +379,6 @@ impl App {
         self.toolbar.render(&self.state, now_ms());
         self.watch();
         self.show_silence();
-        if matches!(self.phase, Phase::Viewing | Phase::Controlling) && before != self.phase {
-            self.screen.resume();
-        }
         let over = matches!(self.phase, Phase::Ended(_));
         // Lines are kept until the other end is back; files are not.
         self.chat.set_open(self.peer.is_some() && self.state.has_met() && !over);

@@ -157,3 +157,23 @@ pub(crate) fn call_async(object: &JsValue, method: &str, arguments: &Array) -> O
 pub(crate) fn global(name: &str) -> Option<JsValue> {
     get(&js_sys::global(), name)
 }
+
+/// Milliseconds since 1970, by a clock that never runs backwards.
+pub(crate) fn epoch_ms() -> f64 {
+    now_ms(true)
+}
+
+/// Milliseconds since the page was opened, by the same clock.
+pub(crate) fn page_ms() -> f64 {
+    now_ms(false)
+}
+
+fn now_ms(of_epoch: bool) -> f64 {
+    let Some(performance) = window().ok().and_then(|window| window.performance()) else { return 0.0 };
+    performance.now() + if of_epoch { performance.time_origin() } else { 0.0 }
+}
+
+/// The list in which a test wants to read when each part of the picture was painted.
+pub(crate) fn trace() -> Option<Array> {
+    global("nearhandTrace").and_then(cast)
+}

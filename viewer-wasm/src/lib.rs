@@ -12,6 +12,7 @@ pub mod back_off;
 pub mod conversation;
 pub mod fragment;
 pub mod geometry;
+pub mod paint;
 pub mod pointing;
 pub mod silence;
 pub mod state;
@@ -23,6 +24,8 @@ pub mod words;
 mod dom;
 mod last_resort;
 mod listen;
+
+mod stream;
 
 mod rtc;
 mod screen;

@@ -22,6 +22,7 @@ use web_sys::{
 use crate::dom;
 use crate::last_resort::{self, Known};
 use crate::listen::{self, Listener, Sink, Task};
+use crate::stream;
 
 /// File data are refilled when fewer bytes than this wait.
 pub(crate) const FILE_DATA_LOW: u32 = 256 * 1024;
@@ -68,9 +69,9 @@ pub(crate) fn is_supported() -> bool {
     dom::global("RTCPeerConnection").is_some()
 }
 
-/// Whether this browser receives H.264 by WebRTC.
+/// Whether this browser receives H.264 by WebRTC, and lets the page have its frames.
 pub(crate) fn has_h264() -> bool {
-    h264().is_some()
+    h264().is_some() && stream::reads_tracks()
 }
 
 /// The codecs to offer: H.264 with whole slices first, and what repairs losses. `None` without H.264.
@@ -315,7 +316,7 @@ fn data_channel(connection: &RtcPeerConnection, channel: Channel) -> RtcDataChan
 }
 
 fn receive_picture(connection: &RtcPeerConnection) {
-    let Some(codecs) = h264() else { return };
+    let Some(codecs) = h264().filter(|_| stream::reads_tracks()) else { return };
     let init = RtcRtpTransceiverInit::new();
     init.set_direction(RtcRtpTransceiverDirection::Recvonly);
     let transceiver = connection.add_transceiver_with_str_and_init("video", &init);

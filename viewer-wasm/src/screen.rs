@@ -1,43 +1,56 @@
 //! The customer's picture in the page: its size and place, and the customer's cursor, which travels beside it.
 
+mod painting;
+mod sheet;
+mod surface;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use js_sys::Array;
 use nearhand_protocol::cursor::{CursorMessage, CursorShape};
+use nearhand_protocol::picture::{Area, Painted, View};
+use nearhand_protocol::wire::WireError;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, HtmlImageElement, HtmlVideoElement, ImageData,
-    MediaStream, ResizeObserver,
+    CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, HtmlImageElement, ImageData, MediaStream,
+    ResizeObserver,
 };
 
 use crate::dom::{self, Missing};
 use crate::geometry::{self, Rect, Scale, Size};
-use crate::listen::{self, Listener, Sink, Task};
+use crate::listen::{self, Listener, Sink};
+
+pub(crate) use painting::{Done, Event, MOST_PIXELS};
+
+use painting::Painting;
 
 /// Most shapes that are remembered; a program has a few dozen.
 const MOST_SHAPES: usize = 64;
 
-/// The stage changed its size, or the picture did.
+/// The stage changed its size.
 pub(crate) struct Resized;
+
+/// No part of the desktop.
+const NOTHING: Area = Area::new(0, 0, 0, 0);
 
 /// Which pixel a point of the page means; shared with whoever hears the pointer.
 #[derive(Clone)]
 pub(crate) struct Mapping {
     picture: HtmlElement,
-    pixels: Rc<Cell<(u16, u16)>>,
+    shown: Rc<Cell<Area>>,
 }
 
 impl Mapping {
-    /// The picture's pixel under a point of the page, or beside it the nearest one.
+    /// The pixel of the whole desktop under a point of the page, or beside the picture the nearest one that is shown.
     pub(crate) fn pixel(&self, x: f64, y: f64) -> Option<(u16, u16)> {
         let bounds = self.picture.get_bounding_client_rect();
         let size = Size { width: bounds.width(), height: bounds.height() };
-        let (width, height) = self.pixels.get();
-        geometry::to_pixel(Rect { left: bounds.left(), top: bounds.top(), size }, width, height, x, y)
+        let shown = self.shown.get();
+        let rect = Rect { left: bounds.left(), top: bounds.top(), size };
+        let (across, down) = geometry::to_pixel(rect, shown.width, shown.height, x, y)?;
+        Some((shown.x.saturating_add(across), shown.y.saturating_add(down)))
     }
 }
 
@@ -51,9 +64,10 @@ struct Shape {
 pub(crate) struct Screen {
     stage: HtmlElement,
     picture: HtmlElement,
-    video: HtmlVideoElement,
+    painting: Painting,
     cursor: HtmlImageElement,
-    pixels: Rc<Cell<(u16, u16)>>,
+    /// The part of the desktop that is shown; without extent while nothing is.
+    area: Rc<Cell<Area>>,
     scale: Scale,
     shown: Option<Size>,
     shapes: VecDeque<Shape>,
@@ -63,7 +77,6 @@ pub(crate) struct Screen {
     /// Where the cursor is, when it was not the technician who moved it.
     elsewhere: Option<(u16, u16)>,
     acting: bool,
-    playing: Option<Task>,
     observer: ResizeObserver,
     _resized: Closure<dyn FnMut(JsValue)>,
     _listener: Listener,
@@ -78,22 +91,22 @@ impl Drop for Screen {
 
 impl Screen {
     /// Finds the stage in the page.
-    pub(crate) fn new(sink: &Sink<Resized>) -> Result<Self, Missing> {
+    pub(crate) fn new(sink: &Sink<Resized>, of_picture: Sink<Event>) -> Result<Self, Missing> {
         let stage: HtmlElement = dom::by_id("stage")?;
-        let video: HtmlVideoElement = dom::by_id("screen")?;
-        let (to_observer, to_video) = (sink.clone(), sink.clone());
+        let canvas: HtmlCanvasElement = dom::by_id("screen")?;
+        let to_observer = sink.clone();
         let resized = listen::callback(move |_: JsValue| to_observer(Resized));
         let observer = ResizeObserver::new(resized.as_ref().unchecked_ref())
             .map_err(|_| Missing::new("a ResizeObserver"))?;
         observer.observe(&stage);
-        // The stream's own size stands in until the host tells the layout.
-        let listener = listen::on(&video, "resize", move |_: web_sys::Event| to_video(Resized));
+        let lost = of_picture.clone();
+        let listener = listen::on(&canvas, "contextrestored", move |_: web_sys::Event| lost(Event::Lost));
         Ok(Self {
             stage,
             picture: dom::by_id("picture")?,
-            video,
+            painting: Painting::new(canvas, of_picture)?,
             cursor: dom::by_id("remote-cursor")?,
-            pixels: Rc::default(),
+            area: Rc::new(Cell::new(NOTHING)),
             scale: Scale::Fit,
             shown: None,
             shapes: VecDeque::new(),
@@ -101,7 +114,6 @@ impl Screen {
             hidden: false,
             elsewhere: None,
             acting: false,
-            playing: None,
             observer,
             _resized: resized,
             _listener: listener,
@@ -110,7 +122,7 @@ impl Screen {
 
     /// For whoever hears the pointer.
     pub(crate) fn mapping(&self) -> Mapping {
-        Mapping { picture: self.picture.clone(), pixels: self.pixels.clone() }
+        Mapping { picture: self.picture.clone(), shown: self.area.clone() }
     }
 
     /// How the picture is laid into the stage.
@@ -124,34 +136,83 @@ impl Screen {
         self.lay_out();
     }
 
-    /// The picture's size in pixels, as the host says, or as the stream has it.
-    pub(crate) fn set_pixels(&mut self, layout: Option<(u16, u16)>) {
-        let own = || (self.video.video_width() as u16, self.video.video_height() as u16);
-        self.pixels.set(layout.unwrap_or_else(own));
+    /// What is looked at from now on. Answers how many of the updates that waited for it made no sense.
+    pub(crate) fn set_view(&mut self, view: View) -> u32 {
+        let bad = self.painting.view(view);
+        self.set_area(view.area);
+        bad
+    }
+
+    /// A host that says nothing of views shows everything, by frames alone.
+    pub(crate) fn set_bare(&mut self, width: u16, height: u16) {
+        self.painting.show_bare(width, height);
+        self.set_area(Area::new(0, 0, width, height));
+    }
+
+    fn set_area(&mut self, area: Area) {
+        if self.area.replace(area) != area {
+            self.lay_out();
+        }
+    }
+
+    /// Lays the picture into the stage, which has changed.
+    pub(crate) fn fit(&mut self) {
         self.lay_out();
     }
 
-    /// A new stream is shown from now on.
-    pub(crate) fn play(&mut self, stream: &MediaStream) {
-        self.video.set_src_object(Some(stream));
-        self.resume();
+    /// A new peer connection begins; the last picture stays until it brings another.
+    pub(crate) fn begin(&mut self) {
+        self.painting.begin();
     }
 
-    /// The picture is in sight (again): it plays, where the browser stopped it.
-    pub(crate) fn resume(&mut self) {
-        // A picture that can't start yet rejects the promise, and that is no news.
-        if self.video.paused()
-            && let Some(playing) = dom::call_async(&self.video, "play", &Array::new())
-        {
-            self.playing = Some(listen::spawn(async move {
-                let _ = JsFuture::from(playing).await;
-            }));
-        }
+    /// The video comes by this stream from now on.
+    pub(crate) fn play(&mut self, stream: &MediaStream) {
+        self.painting.play(stream);
+    }
+
+    /// An update of the picture.
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Result<Done, WireError> {
+        self.painting.update(bytes)
+    }
+
+    /// A part of a frame that comes over a data channel.
+    pub(crate) fn chunk(&mut self, bytes: &[u8]) -> Result<Done, WireError> {
+        self.painting.chunk(bytes)
+    }
+
+    /// Something else that belongs to the picture.
+    pub(crate) fn handle(&mut self, event: Event) -> Result<Done, WireError> {
+        self.painting.handle(event)
+    }
+
+    /// What waited long enough waits no longer.
+    pub(crate) fn tick(&mut self) -> Result<Done, WireError> {
+        self.painting.tick()
+    }
+
+    /// What the host is to be told by now of what was painted.
+    pub(crate) fn tell(&mut self) -> Option<Painted> {
+        self.painting.tell()
+    }
+
+    /// In how many milliseconds [`Self::tick`] or [`Self::tell`] has something to do; `None`: only after something else.
+    pub(crate) fn due_in_ms(&self) -> Option<f64> {
+        self.painting.due_in_ms()
+    }
+
+    /// Writes down, for who looks at the page from outside, how much was painted.
+    pub(crate) fn count(&self) {
+        self.painting.count();
+    }
+
+    /// How many frames of the video were painted.
+    pub(crate) const fn frames(&self) -> u64 {
+        self.painting.frames()
     }
 
     /// Nothing is shown any more, and nothing of it stays in the page.
     pub(crate) fn darken(&mut self) {
-        self.video.set_src_object(None);
+        self.painting.end();
         self.elsewhere = None;
         self.draw_cursor();
     }
@@ -200,7 +261,7 @@ impl Screen {
     }
 
     fn lay_out(&mut self) {
-        let (width, height) = self.pixels.get();
+        let Area { width, height, .. } = self.area.get();
         let stage =
             Size { width: self.stage.client_width().into(), height: self.stage.client_height().into() };
         let ratio = dom::window().map_or(1.0, |window| window.device_pixel_ratio());
@@ -225,14 +286,18 @@ impl Screen {
             _ => "default".into(),
         };
         dom::set_style(&self.picture, "cursor", &own);
-        let drawn = shape.zip(self.elsewhere).zip(self.shown).filter(|_| !self.hidden);
+        let area = self.area.get();
+        let place = self.elsewhere.filter(|(x, y)| {
+            (area.x.into()..area.right()).contains(&u32::from(*x))
+                && (area.y.into()..area.bottom()).contains(&u32::from(*y))
+        });
+        let drawn = shape.zip(place).zip(self.shown).filter(|_| !self.hidden);
         dom::show(&self.cursor, drawn.is_some());
         if let Some(((shape, (x, y)), size)) = drawn {
             if self.cursor.src() != shape.url {
                 self.cursor.set_src(&shape.url);
             }
-            let (width, height) = self.pixels.get();
-            let (across, down) = geometry::from_pixel(size, width, height, x, y);
+            let (across, down) = geometry::from_pixel(size, area.width, area.height, x - area.x, y - area.y);
             let (left, top) = (across - f64::from(shape.hot.0), down - f64::from(shape.hot.1));
             dom::set_style(&self.cursor, "transform", &format!("translate({left}px, {top}px)"));
         }

@@ -18,6 +18,7 @@ use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::id::Epoch;
 use nearhand_protocol::machine::handshake::Binding;
+use nearhand_protocol::picture::View;
 use nearhand_protocol::signal::HostInfo;
 use nearhand_protocol::version::{Capabilities, Version};
 
@@ -71,6 +72,10 @@ struct Peer {
     awaited_ms: Option<u64>,
     /// The host said on it which rights hold.
     told: bool,
+    /// What the host can do, as it said in its hello.
+    capabilities: Option<Capabilities>,
+    /// What it shows.
+    view: Option<View>,
     pulse: Pulse,
 }
 
@@ -263,6 +268,17 @@ impl State {
         self.layout.as_ref()
     }
 
+    /// What of it is shown, as the host of the current peer connection announced it.
+    pub fn view(&self) -> Option<View> {
+        self.peer.and_then(|peer| peer.view)
+    }
+
+    /// Whether the host says what is painted where; one that does not sends frames of everything, and nothing else. `None`
+    /// while it has not said what it can.
+    pub fn host_paints(&self) -> Option<bool> {
+        self.peer?.capabilities.map(|capabilities| capabilities.has(Capabilities::PICTURE))
+    }
+
     /// Takes one event in; `now_ms` is any clock that does not run backwards.
     pub fn handle(&mut self, now_ms: u64, event: Event) -> Vec<Effect> {
         if self.ended.is_some() {
@@ -356,6 +372,12 @@ impl State {
             Event::Shared(share) => self.agree(&share, effects),
             Event::SecretTyped(secret) => self.learn(secret, effects),
             Event::Heard(message) => self.hear(message, effects),
+            Event::Misled => {
+                let reason = CloseReason::BadMessage;
+                effects
+                    .extend([Effect::Tell(ToHost::End), Effect::TellServerEnd(CloseReason::TechnicianEnded)]);
+                self.end(reason, effects);
+            }
             Event::AskView => self.ask(Right::View, effects),
             Event::AskControl => self.ask(Right::Control, effects),
             Event::GiveBackControl => {
@@ -413,6 +435,8 @@ impl State {
             proven: false,
             awaited_ms: None,
             told: false,
+            capabilities: None,
+            view: None,
             pulse: Pulse::new(self.now_ms),
         });
         effects.push(Effect::StartPeer(epoch));

@@ -71,6 +71,9 @@ impl App {
         // The old one first: two at once would share what the network gives.
         self.peer = None;
         self.unproven = None;
+        self.shown = None;
+        self.waking = None;
+        self.screen.begin();
         let sink = self.handle.sink(move |event| Input::Rtc(epoch, event));
         self.peer = Peer::offer(epoch, &self.ways, sink).ok();
     }
@@ -78,6 +81,8 @@ impl App {
     pub(super) fn close(&mut self) {
         self.files.interrupted();
         self.screen.darken();
+        self.shown = None;
+        self.waking = None;
         // What was said just now still goes out: closing sends it first.
         self.server.close();
         self.peer = None;
@@ -205,7 +210,7 @@ impl App {
                     self.panel.hear(&message);
                 }
                 self.advance(Event::Heard(message));
-                self.show_size();
+                self.show_view();
             }
             Channel::Cursor => {
                 let message: CursorMessage = wire::decode(bytes)?;
@@ -227,8 +232,8 @@ impl App {
                 let chunk: FileChunk<'_> = wire::decode_borrowed(bytes)?;
                 self.files.chunk(&chunk, self.peer.as_ref());
             }
+            Channel::Picture | Channel::Frames => self.picture_came(channel, bytes),
             // These go the other way only.
-            Channel::Picture | Channel::Frames => {}
             Channel::Input | Channel::Pointer => return Err(wire::WireError::Malformed),
         }
         Ok(())

@@ -91,9 +91,10 @@ impl OwnWindow {
             listen::callback(move |_| {
                 awaited.set(false);
                 let (left, top, width, height) = from.get();
-                let _ = context.draw_image_with_html_canvas_element_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
-                    &source, left, top, width, height, 0.0, 0.0, width, height,
-                );
+                let _ = context
+                    .draw_image_with_html_canvas_element_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
+                        &source, left, top, width, height, 0.0, 0.0, width, height,
+                    );
             })
         };
         let mut own = Self {

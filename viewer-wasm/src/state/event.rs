@@ -75,6 +75,8 @@ pub enum Event {
     SecretTyped(Secret),
     /// The host said something on the control channel.
     Heard(ToViewer),
+    /// So much of what the host sent made no sense that nothing more of it is looked at.
+    Misled,
     /// The technician asks to see the screen (again).
     AskView,
     /// The technician asks for control.

@@ -35,6 +35,9 @@ impl State {
         }
         match message {
             ToViewer::Hello(hello) => {
+                if let Some(peer) = &mut self.peer {
+                    peer.capabilities = Some(hello.capabilities);
+                }
                 if !hello.version.speaks_with(Version::CURRENT) {
                     effects.push(Effect::TellServerEnd(CloseReason::TechnicianEnded));
                     self.end(CloseReason::VersionMismatch, effects);
@@ -56,7 +59,12 @@ impl State {
                 }
                 effects.push(Effect::Announce(Announcement::Notice(notice)));
             }
-            ToViewer::Pong { .. } | ToViewer::View(_) | ToViewer::Figures(_) => {}
+            ToViewer::View(view) => {
+                if let Some(peer) = &mut self.peer {
+                    peer.view = Some(view);
+                }
+            }
+            ToViewer::Pong { .. } | ToViewer::Figures(_) => {}
             ToViewer::End(reason) => self.end(reason, effects),
             ToViewer::Prove(proof) => self.verify(&proof, effects),
             ToViewer::InputIgnored(problem) => {

@@ -5,6 +5,10 @@ use nearhand_protocol::display::Monitor;
 
 use crate::verdict::Verdict;
 
+/// The view is larger than any canvas.
+pub const TOO_LARGE: &str =
+    "The customer’s desktop is too large for this browser: choose one of its monitors.";
+
 /// What the figures come to, in one sentence.
 pub fn verdict(verdict: Verdict) -> String {
     match verdict {

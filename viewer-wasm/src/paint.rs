@@ -1,0 +1,506 @@
+//! What the canvas shows, cell by cell, and what an update or a frame of the video may change of it: no clock, no browser.
+//!
+//! Updates and frames come by different ways, in any order, and some never. [`nearhand_protocol::picture`] says what
+//! follows; the names here are those of its docs. The pixels themselves are the [`Canvas`]'s.
+
+mod grid;
+mod history;
+mod pace;
+
+use nearhand_protocol::picture::{Area, Painted, Step, Update, View};
+use nearhand_protocol::tile::TileError;
+use nearhand_protocol::wire::{self, WireError};
+
+pub use grid::{around, common};
+
+use grid::{Grid, Key, May};
+use history::{Fate, History};
+use pace::Pace;
+
+/// Most updates that wait for their view to be announced.
+const MOST_EARLY: usize = 64;
+/// Most updates that wait for one that was overtaken.
+const MOST_WAITING: usize = 64;
+/// How long they wait, in milliseconds. A reordered update comes within a few; one that is lost never comes.
+const WAIT_MS: f64 = 30.0;
+/// Most steps that wait for their frame.
+const MOST_AWAITED: usize = 64;
+/// Most rectangles that are remembered as painted while a frame was awaited.
+const MOST_OVER: usize = 64;
+/// Most rectangles into which the cells of one frame are cut around those.
+const MOST_CUTS: usize = 4096;
+
+/// What is painted on. Areas are pixels of the view, and lie within it.
+pub trait Canvas {
+    /// Puts these parts of a tile.
+    fn tile(&mut self, area: Area, coded: &[u8], parts: &[Area]) -> Result<(), TileError>;
+
+    /// Copies what is at `from` to another place.
+    fn copy(&mut self, from: Area, to: Area);
+
+    /// Paints these parts from the newest frame, of which `width × height` pixels hold the whole view; `false` where there
+    /// is no such frame.
+    fn frame(&mut self, width: u16, height: u16, parts: &[Area]) -> bool;
+}
+
+/// A step that waits for its frame.
+#[derive(Debug)]
+struct Awaited {
+    number: u32,
+    key: Key,
+    timestamp: u32,
+    width: u16,
+    height: u16,
+    /// One bit for each cell of the view.
+    cells: Vec<u64>,
+    /// What later steps painted in the meantime; `None`: too much to know.
+    over: Option<Vec<Area>>,
+}
+
+impl Awaited {
+    fn has(&self, cell: usize) -> bool {
+        self.cells.get(cell / 64).is_some_and(|word| word >> (cell % 64) & 1 == 1)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.cells.iter().enumerate().flat_map(|(at, word)| {
+            let mut left = *word;
+            core::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                (left != 0).then(|| {
+                    left &= left - 1;
+                    at * 64 + bit
+                })
+            })
+        })
+    }
+}
+
+/// An update that waits for another one.
+#[derive(Debug)]
+struct Waiting {
+    number: u32,
+    until_ms: f64,
+    bytes: Vec<u8>,
+}
+
+/// Whether a move can be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Yes,
+    NotYet,
+    Never,
+}
+
+/// The picture of one peer connection.
+#[derive(Debug, Default)]
+pub struct Painter {
+    view: Option<View>,
+    grid: Grid,
+    history: History,
+    pace: Pace,
+    /// For a view that was not announced yet.
+    early: Vec<Vec<u8>>,
+    /// Sorted by number.
+    waiting: Vec<Waiting>,
+    /// Sorted by key.
+    awaited: Vec<Awaited>,
+    /// The timestamp of the newest frame, while the canvas holds it.
+    newest: Option<u32>,
+    /// Updates painted.
+    painted: u64,
+}
+
+impl Painter {
+    /// Nothing is painted, and no view is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is looked at.
+    pub const fn shown(&self) -> Option<View> {
+        self.view
+    }
+
+    /// How many updates were painted whole.
+    pub const fn painted(&self) -> u64 {
+        self.painted
+    }
+
+    /// The host announces what it shows from now on. Answers how many of the updates that waited for this made no sense.
+    pub fn view(&mut self, view: View, now_ms: f64, canvas: &mut impl Canvas) -> u32 {
+        if self.view == Some(view) {
+            return 0;
+        }
+        self.view = Some(view);
+        self.grid = Grid::new(view.area.width, view.area.height);
+        self.pace.set_view(view.area.pixels(), now_ms);
+        for number in self.awaited.drain(..).map(|awaited| awaited.number) {
+            self.history.fail(number);
+        }
+        for number in self.waiting.drain(..).map(|waiting| waiting.number) {
+            self.history.fail(number);
+        }
+        let early = core::mem::take(&mut self.early);
+        let bad = early.into_iter().filter(|bytes| self.update(bytes, now_ms, canvas).is_err()).count();
+        bad as u32
+    }
+
+    /// An update came.
+    pub fn update(&mut self, bytes: &[u8], now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
+        let update: Update<'_> = wire::decode_borrowed(bytes)?;
+        if update.number == 0 {
+            return Err(WireError::OutOfBounds("number of an update"));
+        }
+        let ahead = self.view.map(|view| update.view.wrapping_sub(view.number).cast_signed());
+        match ahead {
+            Some(0) => {}
+            Some(..0) => {
+                // Of what is looked at no longer.
+                self.history.came(update.number);
+                return Ok(());
+            }
+            None | Some(_) => {
+                if self.early.len() >= MOST_EARLY {
+                    self.early.remove(0);
+                }
+                self.early.push(bytes.to_vec());
+                return Ok(());
+            }
+        }
+        if !self.history.came(update.number) {
+            return Ok(());
+        }
+        if let Err(error) = self.check(&update, now_ms) {
+            self.history.fail(update.number);
+            return Err(error);
+        }
+        let done = if self.ready(&update) == Ready::NotYet {
+            let waiting =
+                Waiting { number: update.number, until_ms: now_ms + WAIT_MS, bytes: bytes.to_vec() };
+            let at = self.waiting.partition_point(|other| other.number < waiting.number);
+            self.waiting.insert(at, waiting);
+            Ok(())
+        } else {
+            self.carry_out(&update, now_ms, canvas)
+        };
+        self.go_on(now_ms, canvas).and(done)
+    }
+
+    /// A frame of the video is there, which the canvas holds from now on. Answers whether it painted anything.
+    pub fn frame(
+        &mut self,
+        timestamp: u32,
+        now_ms: f64,
+        canvas: &mut impl Canvas,
+    ) -> Result<bool, WireError> {
+        self.newest = Some(timestamp);
+        let due = |awaited: &mut Awaited| is_at_or_after(timestamp, awaited.timestamp);
+        let due: Vec<Awaited> = self.awaited.extract_if(.., due).collect();
+        let mut any = false;
+        for awaited in due {
+            match self.paint_frame(&awaited, timestamp, canvas) {
+                Some(painted) => {
+                    any |= painted;
+                    self.settle(awaited.number, now_ms);
+                }
+                None => self.history.fail(awaited.number),
+            }
+        }
+        self.go_on(now_ms, canvas).map(|()| any)
+    }
+
+    /// The areas that a frame with this timestamp would paint, and how much of the frame holds the view; for who wants to
+    /// prepare for it.
+    pub fn wanted(&self, timestamp: u32) -> Option<(u16, u16, Vec<Area>)> {
+        let mut due = self.awaited.iter().filter(|awaited| is_at_or_after(timestamp, awaited.timestamp));
+        let last = due.next_back()?;
+        let cells = last.iter().filter(|cell| self.grid.may(*cell, last.key) != May::Skip);
+        Some((last.width, last.height, self.grid.rectangles(cells)))
+    }
+
+    /// The canvas holds no frame any more.
+    pub const fn forget_frame(&mut self) {
+        self.newest = None;
+    }
+
+    /// Time passed: who waited long enough waits no longer.
+    pub fn tick(&mut self, now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
+        self.go_on(now_ms, canvas)
+    }
+
+    /// What the host is to be told by now.
+    pub fn tell(&mut self, now_ms: f64) -> Option<Painted> {
+        self.history.tell(now_ms)
+    }
+
+    /// When [`Self::tick`] or [`Self::tell`] has something to do; `None` while nothing is pending.
+    pub fn due_ms(&self) -> Option<f64> {
+        let waiting = self.waiting.iter().map(|waiting| waiting.until_ms).reduce(f64::min);
+        [waiting, self.history.due_ms()].into_iter().flatten().reduce(f64::min)
+    }
+
+    /// Whether this update makes sense in this view, and can be afforded.
+    fn check(&mut self, update: &Update<'_>, now_ms: f64) -> Result<(), WireError> {
+        let (width, height) = self.grid.size();
+        let mut pixels = 0_u64;
+        for step in &update.steps {
+            let (within, more) = match step {
+                Step::Tile { area, .. } => (area.within(width, height), area.pixels().into()),
+                Step::Move { since, from_x, from_y, to } => {
+                    let from = Area::new(*from_x, *from_y, to.width, to.height);
+                    let within = to.within(width, height) && from.within(width, height);
+                    (within && (1..=update.number).contains(since), to.pixels().into())
+                }
+                Step::Frame { width: of_frame, height: rows, cells, .. } => {
+                    let count = cells.indices(self.grid.len()).count() as u64;
+                    (*of_frame <= width && *rows <= height, count * 4096)
+                }
+            };
+            if !within {
+                return Err(WireError::OutOfBounds("place in the view"));
+            }
+            pixels += more;
+        }
+        self.pace.spend(pixels, now_ms)
+    }
+
+    /// Whether all moves of an update can be carried out.
+    fn ready(&self, update: &Update<'_>) -> Ready {
+        let mut ready = Ready::Yes;
+        for (index, step) in update.steps.iter().enumerate() {
+            let Step::Move { since, from_x, from_y, to } = step else { continue };
+            if update.number - since >= history::TOLD {
+                return Ready::Never;
+            }
+            for number in *since..update.number {
+                match self.history.fate(number) {
+                    Fate::Painted => {}
+                    Fate::Failed => return Ready::Never,
+                    Fate::Missing => ready = Ready::NotYet,
+                    Fate::Open => {
+                        if self.waiting.iter().any(|waiting| waiting.number == number) {
+                            ready = Ready::NotYet;
+                        }
+                    }
+                }
+            }
+            let from = Area::new(*from_x, *from_y, to.width, to.height);
+            if self.is_awaited(from, Key::new(update.number, index)) {
+                ready = Ready::NotYet;
+            }
+        }
+        ready
+    }
+
+    fn is_awaited(&self, area: Area, before: Key) -> bool {
+        let before: Vec<&Awaited> = self.awaited.iter().filter(|awaited| awaited.key < before).collect();
+        !before.is_empty()
+            && self.grid.touched(area).any(|cell| before.iter().any(|awaited| awaited.has(cell)))
+    }
+
+    /// Carries out what waited for something that has come, or that did not come in time.
+    fn go_on(&mut self, now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
+        let mut result = Ok(());
+        let mut at = 0;
+        while let Some(next) = self.waiting.get(at) {
+            let late = next.until_ms <= now_ms || self.waiting.len() > MOST_WAITING;
+            let update: Update<'_> = wire::decode_borrowed(&next.bytes)?;
+            if !late && self.ready(&update) == Ready::NotYet {
+                at += 1;
+                continue;
+            }
+            let next = self.waiting.remove(at);
+            let update: Update<'_> = wire::decode_borrowed(&next.bytes)?;
+            result = result.and(self.carry_out(&update, now_ms, canvas));
+            // Those after it may have waited for it; the numbers before it did not.
+        }
+        while let Some(oldest) = self.awaited.first().map(|awaited| awaited.number)
+            && (self.awaited.len() > MOST_AWAITED || self.history.is_past(oldest))
+        {
+            self.awaited.remove(0);
+            self.history.fail(oldest);
+        }
+        result
+    }
+
+    fn carry_out(
+        &mut self,
+        update: &Update<'_>,
+        now_ms: f64,
+        canvas: &mut impl Canvas,
+    ) -> Result<(), WireError> {
+        let may_move = self.ready(update) == Ready::Yes;
+        let mut painted = true;
+        let mut result = Ok(());
+        for (index, step) in update.steps.iter().enumerate() {
+            let key = Key::new(update.number, index);
+            painted &= match step {
+                Step::Tile { area, coded } => self.tile(key, *area, coded, canvas).unwrap_or_else(|_| {
+                    result = Err(WireError::Malformed);
+                    false
+                }),
+                Step::Move { from_x, from_y, to, .. } => {
+                    let from = Area::new(*from_x, *from_y, to.width, to.height);
+                    may_move && painted && self.copy(key, from, *to, canvas)
+                }
+                Step::Frame { timestamp, width, height, cells } => {
+                    let mut set = vec![0; self.grid.len().div_ceil(64)];
+                    for cell in cells.indices(self.grid.len()) {
+                        set[cell / 64] |= 1 << (cell % 64);
+                    }
+                    let awaited = Awaited {
+                        number: update.number,
+                        key,
+                        timestamp: *timestamp,
+                        width: *width,
+                        height: *height,
+                        cells: set,
+                        over: Some(Vec::new()),
+                    };
+                    match self.newest.filter(|newest| is_at_or_after(*newest, *timestamp)) {
+                        Some(newest) => self.paint_frame(&awaited, newest, canvas).is_some(),
+                        None => {
+                            let at = self.awaited.partition_point(|other| other.key < key);
+                            self.awaited.insert(at, awaited);
+                            true
+                        }
+                    }
+                }
+            };
+        }
+        if painted {
+            self.settle(update.number, now_ms);
+        } else {
+            self.history.fail(update.number);
+        }
+        result
+    }
+
+    /// An update of which something was painted: is that all of it?
+    fn settle(&mut self, number: u32, now_ms: f64) {
+        if self.history.fate(number) == Fate::Open
+            && !self.awaited.iter().any(|awaited| awaited.number == number)
+        {
+            self.history.paint(number, now_ms);
+            self.painted += 1;
+        }
+    }
+
+    fn tile(
+        &mut self,
+        key: Key,
+        area: Area,
+        coded: &[u8],
+        canvas: &mut impl Canvas,
+    ) -> Result<bool, TileError> {
+        let mut free = Vec::new();
+        let mut all = true;
+        for cell in self.grid.touched(area) {
+            match self.grid.may(cell, key) {
+                May::Paint => free.push(cell),
+                May::Skip => all = false,
+                May::Not => return Ok(false),
+            }
+        }
+        if all {
+            canvas.tile(area, coded, &[area])?;
+        } else if !free.is_empty() {
+            let parts: Vec<Area> =
+                free.iter().filter_map(|cell| common(area, self.grid.area(*cell))).collect();
+            canvas.tile(area, coded, &parts)?;
+        }
+        self.cover(key, area, &free);
+        Ok(true)
+    }
+
+    fn copy(&mut self, key: Key, from: Area, to: Area, canvas: &mut impl Canvas) -> bool {
+        let free = |cell| self.grid.may(cell, key) == May::Paint;
+        let readable = self.grid.touched(from).all(|cell| free(cell) && !self.grid.is_ahead(cell));
+        if !readable || self.is_awaited(from, key) || !self.grid.touched(to).all(free) {
+            return false;
+        }
+        canvas.copy(from, to);
+        let cells: Vec<usize> = self.grid.touched(to).collect();
+        self.cover(key, to, &cells);
+        true
+    }
+
+    /// A tile or a move painted these cells, as far as they lie in the area.
+    fn cover(&mut self, key: Key, area: Area, cells: &[usize]) {
+        for &cell in cells {
+            self.grid.paint(cell, area, key);
+        }
+        for awaited in self.awaited.iter_mut().filter(|awaited| awaited.key < key) {
+            if cells.iter().any(|cell| awaited.has(*cell)) {
+                awaited.over = awaited.over.take().filter(|over| over.len() < MOST_OVER);
+                if let Some(over) = &mut awaited.over {
+                    over.push(area);
+                }
+            }
+        }
+    }
+
+    /// Whether it painted anything; `None` where it could not paint all that it was to.
+    fn paint_frame(&mut self, awaited: &Awaited, timestamp: u32, canvas: &mut impl Canvas) -> Option<bool> {
+        let mut free = Vec::new();
+        let mut cut = Vec::new();
+        let mut pieces = Vec::new();
+        let mut all = true;
+        for cell in awaited.iter() {
+            match self.grid.may(cell, awaited.key) {
+                May::Paint => free.push(cell),
+                May::Skip => {}
+                May::Not => match &awaited.over {
+                    Some(over) if pieces.len() < MOST_CUTS => {
+                        pieces.extend(without(self.grid.area(cell), over));
+                        cut.push(cell);
+                    }
+                    _ => all = false,
+                },
+            }
+        }
+        let mut parts = self.grid.rectangles(free.iter().copied());
+        parts.extend(pieces);
+        if !parts.is_empty() && !canvas.frame(awaited.width, awaited.height, &parts) {
+            return None;
+        }
+        let ahead = timestamp != awaited.timestamp;
+        for cell in free.into_iter().chain(cut) {
+            self.grid.paint_frame(cell, awaited.key, ahead);
+        }
+        all.then_some(!parts.is_empty())
+    }
+}
+
+/// Timestamps of RTP wrap around.
+const fn is_at_or_after(timestamp: u32, other: u32) -> bool {
+    timestamp.wrapping_sub(other).cast_signed() >= 0
+}
+
+/// What of an area lies in none of these.
+fn without(area: Area, taken: &[Area]) -> Vec<Area> {
+    let mut left = vec![area];
+    for hole in taken {
+        left = left
+            .into_iter()
+            .flat_map(|piece| {
+                let Some(hole) = common(piece, *hole) else { return vec![piece] };
+                let (right, lower) = (hole.right() as u16, hole.bottom() as u16);
+                let to_right = (piece.right() - hole.right()) as u16;
+                let below = (piece.bottom() - hole.bottom()) as u16;
+                let around = [
+                    Area::new(piece.x, piece.y, piece.width, hole.y - piece.y),
+                    Area::new(piece.x, hole.y, hole.x - piece.x, hole.height),
+                    Area::new(right, hole.y, to_right, hole.height),
+                    Area::new(piece.x, lower, piece.width, below),
+                ];
+                around.into_iter().filter(|area| area.width > 0 && area.height > 0).collect()
+            })
+            .collect();
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests;
