@@ -35,7 +35,11 @@ fn wait_for(capture: &mut dyn Capture, what: &str, like: impl Fn(&Layout) -> boo
 }
 
 fn named<'a>(layout: &'a Layout, name: &str) -> &'a Monitor {
-    layout.monitors.iter().find(|monitor| monitor.name == name).unwrap_or_else(|| panic!("{name}: {layout:?}"))
+    layout
+        .monitors
+        .iter()
+        .find(|monitor| monitor.name == name)
+        .unwrap_or_else(|| panic!("{name}: {layout:?}"))
 }
 
 fn area(monitor: &Monitor) -> Rect {
@@ -70,6 +74,93 @@ fn monitors_come_and_go_and_keep_their_numbers() {
     xrandr(&server, &["--setmonitor", "left", "800/200x600/150+0+0", "screen"]);
     wait_for(capture, "back again", |layout| layout.monitors.iter().any(|monitor| monitor.name == "left"));
     assert_eq!(named(capture.layout(), "left").id, left.id);
+}
+
+/// A server with outputs that can be plugged and turned, of the driver that draws nowhere.
+fn with_outputs(folder: &std::path::Path) -> Xvfb {
+    let config = r#"
+        Section "ServerFlags"
+            Option "AutoAddDevices" "false"
+            Option "DontVTSwitch" "true"
+        EndSection
+        Section "Device"
+            Identifier "nowhere"
+            Driver "dummy"
+            VideoRam 65536
+        EndSection
+        Section "Monitor"
+            Identifier "anything"
+            HorizSync 5.0-1000.0
+            VertRefresh 5.0-200.0
+        EndSection
+        Section "Screen"
+            Identifier "screen"
+            Device "nowhere"
+            Monitor "anything"
+            DefaultDepth 24
+            SubSection "Display"
+                Depth 24
+                Modes "1280x720" "1024x768" "800x600"
+            EndSubSection
+        EndSection
+    "#;
+    std::fs::write(folder.join("xorg.conf"), config).unwrap();
+    let mut command = Command::new("Xorg");
+    command.current_dir(folder).args(["-config", "xorg.conf", "-novtswitch", "-sharevts"]);
+    command.arg("-configdir").arg(folder).arg("-logfile").arg(folder.join("log"));
+    Xvfb::run(&mut command, "apt-get install xserver-xorg-core xserver-xorg-video-dummy")
+}
+
+#[test]
+fn outputs_are_plugged_turned_and_unplugged_while_they_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_outputs(folder.path());
+    let grants = grants();
+    let grant = grants.view().unwrap();
+    let mut desktop = open(Some(&server.display)).unwrap();
+    let capture = desktop.capture.as_mut();
+    let frame = capture.grab(&grant).unwrap();
+    assert_eq!((frame.width, frame.height), (1280, 720));
+    let first = named(capture.layout(), "DUMMY0").id;
+
+    let mut check = |what: &str, arguments: &[&str], size: (u16, u16), expected: &[(&str, Rect)]| {
+        xrandr(&server, arguments);
+        wait_for(capture, what, |layout| {
+            (layout.width, layout.height) == size && layout.monitors.len() == expected.len()
+        });
+        for (name, rect) in expected {
+            assert_eq!(area(named(capture.layout(), name)), *rect, "{what}");
+        }
+        assert_eq!(named(capture.layout(), "DUMMY0").id, first);
+        let frame = capture.grab(&grant).unwrap();
+        assert_eq!((frame.width, frame.height), (size.0.into(), size.1.into()), "{what}");
+        assert_eq!(frame.damage, [Rect::new(0, 0, size.0.into(), size.1.into())], "{what}");
+    };
+    let (flat, tall) = (Rect::new(0, 0, 1280, 720), Rect::new(0, 0, 720, 1280));
+    xrandr(&server, &["--addmode", "DUMMY1", "1024x768"]);
+    // The driver can't turn. What a turned monitor looks like to us is this.
+    let timing = ["60", "720", "721", "722", "723", "1280", "1281", "1282", "1283"];
+    xrandr(&server, &[&["--newmode", "tall"], &timing[..]].concat());
+    xrandr(&server, &["--addmode", "DUMMY0", "tall"]);
+    check(
+        "plugged",
+        &["--output", "DUMMY1", "--mode", "1024x768", "--right-of", "DUMMY0"],
+        (2304, 768),
+        &[("DUMMY0", flat), ("DUMMY1", Rect::new(1280, 0, 1024, 768))],
+    );
+    check(
+        "turned",
+        &["--output", "DUMMY0", "--mode", "tall", "--output", "DUMMY1", "--right-of", "DUMMY0"],
+        (1744, 1280),
+        &[("DUMMY0", tall), ("DUMMY1", Rect::new(720, 0, 1024, 768))],
+    );
+    check("unplugged", &["--output", "DUMMY1", "--off"], (720, 1280), &[("DUMMY0", tall)]);
+    check(
+        "another mode",
+        &["--output", "DUMMY0", "--mode", "800x600"],
+        (800, 600),
+        &[("DUMMY0", Rect::new(0, 0, 800, 600))],
+    );
 }
 
 #[test]

@@ -69,13 +69,13 @@ impl Monitors {
         if let Some(number) = known.find(free) {
             return number as u8;
         }
-        if self.names.len() <= usize::from(u8::MAX) {
+        if let Ok(number) = u8::try_from(self.names.len()) {
             self.names.push(name.to_owned());
-            return (self.names.len() - 1) as u8;
+            return number;
         }
         // Somebody makes up names without end: any free number will do.
         let number = (0..self.names.len()).find(free).unwrap_or(0);
-        self.names[number] = name.to_owned();
+        name.clone_into(&mut self.names[number]);
         number as u8
     }
 }

@@ -366,8 +366,8 @@ impl Segment {
             // SAFETY: both lie within the mapping and apart, as was just checked; nothing borrows it, for `&mut self`, and
             // the server has answered and writes no more.
             unsafe {
-                ptr::copy_nonoverlapping(self.start.as_ptr().add(from), self.start.as_ptr().add(to), row)
-            };
+                ptr::copy_nonoverlapping(self.start.as_ptr().add(from), self.start.as_ptr().add(to), row);
+            }
         }
     }
 

@@ -16,20 +16,27 @@ pub(crate) struct Xvfb {
 impl Xvfb {
     /// Starts one with this screen, for example `1280x720x24`.
     pub(crate) fn start(screen: &str) -> Self {
-        let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"])
+        let mut command = Command::new("Xvfb");
+        command.args(["-screen", "0", screen]);
+        Self::run(&mut command, "apt-get install xvfb xterm x11-xkb-utils")
+    }
+
+    /// Runs an X server, which writes its display to standard output.
+    pub(crate) fn run(command: &mut Command, missing: &str) -> Self {
+        let mut server = command
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("these tests need Xvfb: apt-get install xvfb xterm x11-xkb-utils");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}: {missing}"));
         let stdout = server.stdout.take().unwrap();
         // From here the guard ends it, whatever fails.
         let mut xvfb = Self { server, display: String::new() };
         let mut number = String::new();
         BufReader::new(stdout).read_line(&mut number).unwrap();
         xvfb.display = format!(":{}", number.trim());
-        assert!(xvfb.display.len() > 1, "Xvfb did not start");
+        assert!(xvfb.display.len() > 1, "{command:?} did not start: {missing}");
         xvfb
     }
 
