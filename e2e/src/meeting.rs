@@ -223,6 +223,29 @@ impl Viewer {
         Self::open_at(tab, server, session, &format!("{SECRET}%26relay%3Donly")).await
     }
 
+    /// Opens the link by which another technician invited this one.
+    pub(crate) async fn open_invited(tab: Tab, server: &Server, link: &str) -> Result<Self> {
+        let (session, invitation) = link
+            .split_once("/session/")
+            .and_then(|(_, rest)| rest.split_once('#'))
+            .with_context(|| "that is no invitation".to_owned())?;
+        let session = Session { id: session.to_owned(), code: String::new() };
+        Self::open_at(tab, server, &session, &invitation.replace('=', "%3D")).await
+    }
+
+    /// Invites another technician: the link for them.
+    pub(crate) async fn invites(&self) -> Result<String> {
+        self.tab.click("#invite-button").await?;
+        self.tab.click("#invite").await?;
+        self.tab.reads("#invite-link", "#invitation=").await?;
+        let link = self.tab.text("#invite-link").await?;
+        if self.tab.sees("#invite-menu").await? {
+            self.tab.click("#invite-button").await?;
+        }
+        self.tab.unseen("#invite-menu").await?;
+        Ok(link.trim().to_owned())
+    }
+
     async fn open_at(tab: Tab, server: &Server, session: &Session, fragment: &str) -> Result<Self> {
         if tab.kind == Kind::Chromium {
             for source in [KEEP_PEERS, PAINTERS] {

@@ -39,6 +39,7 @@ use crate::server::Server;
 use crate::stage::Stage;
 use crate::x::xvfb::Xvfb;
 use report::Report;
+pub(crate) use report::percentile;
 
 /// Measures one row.
 type Measure = for<'a> fn(&'a Stage, &'a mut Report) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
@@ -187,6 +188,9 @@ pub(crate) struct Bench {
     pub(crate) lab: Option<Arc<Lab>>,
 }
 
+/// Measures in the page; `screen.js` goes before it.
+pub(crate) const PAGE: &str = include_str!("page.js");
+
 /// What `page.js` collected.
 #[derive(Deserialize)]
 pub(crate) struct Collected {
@@ -263,7 +267,7 @@ impl Bench {
 
     /// Gives the page its measuring script: once, and again after a reload.
     pub(crate) async fn load_page(&self) -> Result<()> {
-        self.viewer.ask::<Value>(include_str!("page.js"), &[]).await.map(drop)
+        self.viewer.ask::<Value>(PAGE, &[]).await.map(drop)
     }
 
     pub(crate) async fn received(&self) -> Result<Received> {

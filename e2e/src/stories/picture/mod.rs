@@ -7,6 +7,7 @@ mod hostile;
 mod monitors;
 mod quality;
 mod sizes;
+mod together;
 mod whole;
 
 use crate::runner::Story;
@@ -22,6 +23,7 @@ pub(super) fn stories() -> Vec<Story> {
         firefox::stories(),
         quality::stories(),
         hostile::stories(),
+        together::stories(),
     ]
     .into_iter()
     .flatten()
