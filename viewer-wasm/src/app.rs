@@ -32,7 +32,7 @@ use crate::pointer::{self, Pointer};
 use crate::rtc::{self, Peer, Ways};
 use crate::screen::{self, Resized, Screen};
 use crate::signal::{Memory, Server, Wire};
-use crate::silence::{Picture, Silence};
+use crate::silence::{Picture, Silence, WORTH_A_WORD_MS};
 use crate::state::{Event, Phase, State};
 use crate::stats::{self, Sample};
 use crate::stream;
@@ -216,7 +216,7 @@ impl App {
             peer: None,
             unproven: None,
             keyboard: Keyboard::new(&handle.sink(Input::Keyboard))?,
-            pointer: Pointer::new(&screen.mapping(), &handle.sink(Input::Pointer))?,
+            pointer: Pointer::new(&screen.mapping(), &handle.sink(Input::Pointer)),
             toolbar,
             watching: Watching::new(panel.quality()),
             panel,
@@ -350,7 +350,8 @@ impl App {
             self.advance(Event::Travels { epoch, relayed, sure, busy: self.files.is_moving() });
         }
         if let Some(figures) = stats::compare(&self.sample, sample) {
-            self.panel.take(&figures, self.state.silent_ms());
+            let silent_ms = self.state.silent_ms().filter(|ms| *ms >= WORTH_A_WORD_MS);
+            self.panel.take(&figures, silent_ms);
             let connected = self.phase.is_connected();
             self.toolbar.show_path(figures.path.filter(|_| connected));
             if matches!(self.phase, Phase::Viewing | Phase::Controlling) && self.sample.at_ms > 0.0 {

@@ -81,10 +81,7 @@ impl Keyboard {
 
     /// Puts the focus where keys are heard.
     pub(crate) fn focus(&self) {
-        let options = js_sys::Object::new();
-        // The field lies in the picture's corner; a scrolled picture must stay where it is.
-        dom::set(&options, "preventScroll", &true.into());
-        dom::call(&self.field, "focus", &Array::of1(&options));
+        focus(&self.field);
     }
 
     /// Lets go of everything; `None` where nothing is held.
@@ -109,6 +106,14 @@ impl Drop for Keyboard {
         Self::lock(false);
         let _ = AsRef::<HtmlElement>::as_ref(&self.field).blur();
     }
+}
+
+/// Puts the focus on this field.
+pub(crate) fn focus(field: &HtmlTextAreaElement) {
+    let options = js_sys::Object::new();
+    // The field lies in the picture's corner; a scrolled picture must stay where it is.
+    dom::set(&options, "preventScroll", &true.into());
+    dom::call(field, "focus", &Array::of1(&options));
 }
 
 fn stroke(event: &KeyboardEvent, typing: &RefCell<Typing>, sink: &Sink<Event>) {

@@ -37,9 +37,10 @@ mod kept;
 mod chat;
 mod files;
 mod keyboard;
+mod pointer;
+
 mod monitors;
 mod panel;
-mod pointer;
 mod toolbar;
 
 mod app;

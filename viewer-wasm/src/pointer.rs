@@ -6,7 +6,6 @@ use std::rc::Rc;
 use nearhand_protocol::input::InputEvent;
 use web_sys::{Event as DomEvent, HtmlElement, PointerEvent, WheelEvent};
 
-use crate::dom::{self, Missing};
 use crate::listen::{self, Listener, Sink};
 use crate::pointing::{Buttons, Turn, Wheel};
 use crate::screen::Mapping;
@@ -35,9 +34,9 @@ struct Hand {
 }
 
 impl Pointer {
-    /// Finds the picture in the page.
-    pub(crate) fn new(mapping: &Mapping, sink: &Sink<Event>) -> Result<Self, Missing> {
-        let picture: HtmlElement = dom::by_id("picture")?;
+    /// Listens to what shows the picture.
+    pub(crate) fn new(mapping: &Mapping, sink: &Sink<Event>) -> Self {
+        let picture = mapping.picture().clone();
         let active = Rc::new(Cell::new(false));
         let hand = Rc::new(RefCell::new(Hand::default()));
         let mut listeners = Vec::new();
@@ -71,7 +70,7 @@ impl Pointer {
                 }
             }));
         }
-        Ok(Self { active, hand, _listeners: listeners })
+        Self { active, hand, _listeners: listeners }
     }
 
     /// Forwards from now on, or leaves the pointer to the page.

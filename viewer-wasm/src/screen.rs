@@ -43,6 +43,16 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
+    /// Of this element, which shows this part of the desktop.
+    pub(crate) const fn of(picture: HtmlElement, shown: Rc<Cell<Area>>) -> Self {
+        Self { picture, shown }
+    }
+
+    /// What shows the picture, and takes the pointer.
+    pub(crate) const fn picture(&self) -> &HtmlElement {
+        &self.picture
+    }
+
     /// The pixel of the whole desktop under a point of the page, or beside the picture the nearest one that is shown.
     pub(crate) fn pixel(&self, x: f64, y: f64) -> Option<(u16, u16)> {
         let bounds = self.picture.get_bounding_client_rect();
@@ -123,6 +133,11 @@ impl Screen {
     /// For whoever hears the pointer.
     pub(crate) fn mapping(&self) -> Mapping {
         Mapping { picture: self.picture.clone(), shown: self.area.clone() }
+    }
+
+    /// The cursor over the picture, as CSS has it.
+    pub(crate) fn cursor_style(&self) -> String {
+        self.picture.style().get_property_value("cursor").unwrap_or_default()
     }
 
     /// How the picture is laid into the stage.

@@ -3,7 +3,7 @@
 //! A still screen sends no picture either, but it answers pings: only where those stay away the line is silent.
 
 /// Shorter silences are not worth a word, in milliseconds.
-const WORTH_A_WORD_MS: u64 = 1_000;
+pub const WORTH_A_WORD_MS: u64 = 1_000;
 
 /// What the picture may do at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

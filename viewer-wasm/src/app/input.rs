@@ -22,8 +22,11 @@ impl App {
 
     pub(super) fn release(&mut self) {
         self.moved = None;
-        let held = [self.keyboard.release_all(), self.pointer.release_all()];
-        if held.iter().any(Option::is_some) {
+        let mut held = self.keyboard.release_all().is_some() | self.pointer.release_all().is_some();
+        for window in &self.windows {
+            held |= window.release_all();
+        }
+        if held {
             self.input(&InputEvent::ReleaseAll);
         }
     }
@@ -42,6 +45,7 @@ impl App {
             }
             keyboard::Event::Leave => {
                 self.release();
+                self.come_back();
                 self.toolbar.focus();
             }
         }

@@ -4,7 +4,7 @@
 use nearhand_protocol::control::ToHost;
 
 use super::{App, Input, Picture, now_ms};
-use crate::monitors::window::{self, OwnWindow};
+use crate::monitors::window::{self, OwnWindow, Sinks};
 use crate::state::Phase;
 use crate::words::{self, picture};
 use crate::{dom, monitors, panel};
@@ -83,6 +83,15 @@ impl App {
         }
     }
 
+    /// The focus leaves a window of its own for the page.
+    pub(super) fn come_back(&self) {
+        if !self.windows.is_empty()
+            && let Ok(page) = dom::window()
+        {
+            let _ = page.focus();
+        }
+    }
+
     fn choose(&mut self, monitor: Option<u8>) {
         // The windows show parts of what comes: one of them alone would leave the others without.
         if monitor.is_some() && !self.windows.is_empty() {
@@ -97,7 +106,12 @@ impl App {
             return;
         }
         let (Some(monitor), Some(name)) = (self.monitors.monitor(id), self.monitors.name(id)) else { return };
-        match OwnWindow::open(monitor, &name, &self.handle.sink(Input::Window)) {
+        let sinks = Sinks {
+            window: self.handle.sink(Input::Window),
+            keyboard: self.handle.sink(Input::Keyboard),
+            pointer: self.handle.sink(Input::Pointer),
+        };
+        match OwnWindow::open(monitor, &name, &sinks) {
             Ok(window) => {
                 self.windows.push(window);
                 self.watching.set_monitor(None);
@@ -118,7 +132,9 @@ impl App {
             (Phase::Viewing | Phase::Controlling, None) => None,
             (phase, None) => Some(words::status(phase).to_owned()),
         };
-        for window in &mut self.windows {
+        let cursor = self.screen.cursor_style();
+        let corner = self.shown.map_or((0, 0), |view| (view.area.x, view.area.y));
+        for window in &self.windows {
             if let (Some(monitor), Some(name)) =
                 (self.monitors.monitor(window.monitor()), self.monitors.name(window.monitor()))
             {
@@ -127,6 +143,8 @@ impl App {
             if !self.state.may_see() && !self.state.keeps_last() {
                 window.darken();
             }
+            window.set_corner(corner);
+            window.set_active(self.phase == Phase::Controlling, &cursor);
             window.follow(&page, said.as_deref());
         }
         let monitors = &self.monitors;

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use nearhand_protocol::display::Monitor;
+use nearhand_protocol::picture::Area;
 use wasm_bindgen::JsCast;
 use web_sys::{
     CanvasRenderingContext2d, Document, Element, Event as DomEvent, HtmlCanvasElement, HtmlElement,
@@ -13,7 +14,10 @@ use web_sys::{
 };
 
 use crate::dom::{self, Missing};
+use crate::keyboard::{self, Keyboard};
 use crate::listen::{self, Listener, Sink};
+use crate::pointer::{self, Pointer};
+use crate::screen::Mapping;
 use crate::words::picture;
 
 /// The browser opened no window: most block those that they take for advertising.
@@ -29,33 +33,45 @@ pub(crate) enum Event {
     Left(u8),
 }
 
+/// Where goes what happens in a window.
+pub(crate) struct Sinks {
+    /// To the window itself.
+    pub(crate) window: Sink<Event>,
+    /// On its keyboard.
+    pub(crate) keyboard: Sink<keyboard::Event>,
+    /// With its pointer, in pixels of the whole desktop.
+    pub(crate) pointer: Sink<pointer::Event>,
+}
+
 /// The window of one monitor.
 pub(crate) struct OwnWindow {
     monitor: u8,
-    area: (u16, u16, u16, u16),
+    /// The part of the desktop that it shows.
+    area: Rc<Cell<Area>>,
     window: Window,
     document: Document,
     body: HtmlElement,
     picture: HtmlElement,
     canvas: HtmlCanvasElement,
-    field: HtmlTextAreaElement,
+    keyboard: Keyboard,
+    pointer: Pointer,
     words: Element,
     context: CanvasRenderingContext2d,
     /// A repaint was asked for, and did not happen yet.
     awaited: Rc<Cell<bool>>,
     repaint: wasm_bindgen::closure::Closure<dyn FnMut(wasm_bindgen::JsValue)>,
-    /// Where in the source the area lies, for the repaint.
-    from: Rc<Cell<(f64, f64, f64, f64)>>,
+    /// The corner of what the page's canvas shows.
+    corner: Rc<Cell<(u16, u16)>>,
     _listeners: Vec<Listener>,
 }
 
 impl OwnWindow {
     /// Opens it: must be called while the technician's click is handled.
-    pub(crate) fn open(monitor: &Monitor, name: &str, sink: &Sink<Event>) -> Result<Self, Blocked> {
-        Self::fill(monitor, name, sink).map_err(|_| Blocked)
+    pub(crate) fn open(monitor: &Monitor, name: &str, sinks: &Sinks) -> Result<Self, Blocked> {
+        Self::fill(monitor, name, sinks).map_err(|_| Blocked)
     }
 
-    fn fill(monitor: &Monitor, name: &str, sink: &Sink<Event>) -> Result<Self, Missing> {
+    fn fill(monitor: &Monitor, name: &str, sinks: &Sinks) -> Result<Self, Missing> {
         let missing = || Missing::new("a window of its own");
         let own = dom::window()?;
         let size = format!("popup,width={},height={}", monitor.width, monitor.height);
@@ -76,7 +92,7 @@ impl OwnWindow {
         dom::set_attribute(&body, "data-window", "own");
 
         let id = monitor.id;
-        let (gone, left, page) = (sink.clone(), sink.clone(), window.clone());
+        let (gone, left, page) = (sinks.window.clone(), sinks.window.clone(), window.clone());
         let listeners = vec![
             listen::on_any(&window, "pagehide", move || gone(Event::Closed(id))),
             listen::on_any(&window, "blur", move || left(Event::Left(id))),
@@ -85,32 +101,40 @@ impl OwnWindow {
             }),
         ];
         let source: HtmlCanvasElement = dom::by_id("screen")?;
-        let (awaited, from) = (Rc::new(Cell::new(false)), Rc::new(Cell::new((0.0, 0.0, 0.0, 0.0))));
+        let area = Rc::new(Cell::new(Area::new(0, 0, 0, 0)));
+        let (awaited, corner) = (Rc::new(Cell::new(false)), Rc::new(Cell::new((0, 0))));
         let repaint = {
-            let (awaited, from, context) = (awaited.clone(), from.clone(), context.clone());
+            let (awaited, area, corner) = (awaited.clone(), area.clone(), corner.clone());
+            let context = context.clone();
             listen::callback(move |_| {
                 awaited.set(false);
-                let (left, top, width, height) = from.get();
-                let _ = context
-                    .draw_image_with_html_canvas_element_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
-                        &source, left, top, width, height, 0.0, 0.0, width, height,
-                    );
+                copy(&source, corner.get(), &context, area.get());
             })
         };
-        let mut own = Self {
+        let mapping = Mapping::of(picture.clone(), area.clone());
+        let (focused, to_app) = (field.clone(), sinks.pointer.clone());
+        let pointer = Pointer::new(
+            &mapping,
+            &(Rc::new(move |event| match event {
+                pointer::Event::Took => keyboard::focus(&focused),
+                other => to_app(other),
+            }) as Sink<pointer::Event>),
+        );
+        let own = Self {
             monitor: id,
-            area: (0, 0, 0, 0),
+            area,
             window,
             document,
             body,
             picture,
             canvas,
-            field,
+            keyboard: Keyboard::of(field, &sinks.keyboard),
+            pointer,
             words,
             context,
             awaited,
             repaint,
-            from,
+            corner,
             _listeners: listeners,
         };
         own.fit(monitor, name, None);
@@ -120,16 +144,6 @@ impl OwnWindow {
     /// Which monitor.
     pub(crate) const fn monitor(&self) -> u8 {
         self.monitor
-    }
-
-    /// What takes the pointer.
-    pub(crate) const fn picture(&self) -> &HtmlElement {
-        &self.picture
-    }
-
-    /// What hears the keyboard.
-    pub(crate) const fn field(&self) -> &HtmlTextAreaElement {
-        &self.field
     }
 
     /// Somebody closed it without a word.
@@ -143,23 +157,40 @@ impl OwnWindow {
     }
 
     /// The monitor is of this size and at this place now.
-    pub(crate) fn fit(&mut self, monitor: &Monitor, name: &str, machine: Option<&str>) {
+    pub(crate) fn fit(&self, monitor: &Monitor, name: &str, machine: Option<&str>) {
         let title = picture::window_title(name, machine);
         if self.document.title() != title {
             self.document.set_title(&title);
         }
-        let area = (monitor.x, monitor.y, monitor.width, monitor.height);
-        if self.area == area {
+        let area = Area::new(monitor.x, monitor.y, monitor.width, monitor.height);
+        if self.area.replace(area) == area {
             return;
         }
-        self.area = area;
         let (width, height) = (f64::from(monitor.width.max(1)), f64::from(monitor.height.max(1)));
         self.canvas.set_width(monitor.width.into());
         self.canvas.set_height(monitor.height.into());
         dom::set_style(&self.picture, "width", &format!("min(100vw, 100vh * {})", width / height));
         dom::set_style(&self.picture, "height", &format!("min(100vh, 100vw * {})", height / width));
-        self.from.set((monitor.x.into(), monitor.y.into(), width, height));
         self.painted();
+    }
+
+    /// The page's own canvas shows what lies to the right of and below this pixel of the desktop.
+    pub(crate) fn set_corner(&self, corner: (u16, u16)) {
+        if self.corner.replace(corner) != corner {
+            self.painted();
+        }
+    }
+
+    /// The technician acts, or looks only; the customer's cursor is drawn as in the page.
+    pub(crate) fn set_active(&self, active: bool, cursor: &str) {
+        self.keyboard.set_active(active);
+        self.pointer.set_active(active);
+        dom::set_style(&self.picture, "cursor", cursor);
+    }
+
+    /// Lets go of every key and button; whether any was held.
+    pub(crate) fn release_all(&self) -> bool {
+        self.keyboard.release_all().is_some() | self.pointer.release_all().is_some()
     }
 
     /// Something was painted on the page's own canvas: this one follows in the window's next animation frame.
@@ -183,8 +214,8 @@ impl OwnWindow {
 
     /// Nothing of the picture stays in it.
     pub(crate) fn darken(&self) {
-        let (.., width, height) = self.area;
-        self.context.clear_rect(0.0, 0.0, width.into(), height.into());
+        let area = self.area.get();
+        self.context.clear_rect(0.0, 0.0, area.width.into(), area.height.into());
     }
 }
 
@@ -192,6 +223,15 @@ impl Drop for OwnWindow {
     fn drop(&mut self) {
         let _ = self.window.close();
     }
+}
+
+/// Copies what the page's canvas shows of this part of the desktop.
+fn copy(source: &HtmlCanvasElement, corner: (u16, u16), to: &CanvasRenderingContext2d, area: Area) {
+    let (width, height) = (f64::from(area.width), f64::from(area.height));
+    let (left, top) = (f64::from(area.x) - f64::from(corner.0), f64::from(area.y) - f64::from(corner.1));
+    let _ = to.draw_image_with_html_canvas_element_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
+        source, left, top, width, height, 0.0, 0.0, width, height,
+    );
 }
 
 /// The page's style sheets, and its language, for the other document.
