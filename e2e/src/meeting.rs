@@ -143,28 +143,6 @@ const KEEP_PEERS: &str = "
         }
     };";
 
-/// Lets a script look at each animation frame after all who paint in it, in whatever order they asked for it.
-const PAINTERS: &str = "
-    const native = window.requestAnimationFrame.bind(window), cancel = window.cancelAnimationFrame.bind(window);
-    // Who still paints, by the frame in which they asked for it: whoever asks in this frame paints in the next.
-    const painters = new Map();
-    let frame = null, waiting = [];
-    const look = () => {
-        if ([...painters.values()].some((asked) => asked !== frame)) return;
-        for (const then of waiting.splice(0)) then(frame);
-    };
-    window.requestAnimationFrame = (paint) => {
-        const id = native((now) => {
-            frame = now;
-            painters.delete(id);
-            try { paint(now); } finally { look(); }
-        });
-        painters.set(id, frame);
-        return id;
-    };
-    window.cancelAnimationFrame = (id) => { painters.delete(id); cancel(id); };
-    window.nearhandAfterPainters = (then) => native((now) => { frame = now; waiting.push(then); look(); });";
-
 /// Before a script: what it asks of the picture.
 pub(crate) const SCREEN: &str = include_str!("screen.js");
 
@@ -173,26 +151,22 @@ pub(crate) fn of_screen(body: &str) -> String {
     format!("{SCREEN}\n{body}")
 }
 
-/// Notes when the first picture is presented, on the wall clock; runs before the page's own script. Of a canvas it is the
-/// begin of the first animation frame in which a pixel of its upper half is not blank.
+/// Notes when the first picture is presented, on the wall clock; runs before the page's own script. That is the first
+/// animation frame in which a pixel of the canvas's upper half is not black.
 const FIRST_FRAME: &str = "
     const watch = () => {
         const screen = document.getElementById('screen');
         if (!screen) return setTimeout(watch, 5);
-        if (screen instanceof HTMLVideoElement) {
-            screen.requestVideoFrameCallback((_, frame) => { window.nearhandFirst = performance.timeOrigin + frame.presentationTime; });
-            return;
-        }
         const small = document.createElement('canvas');
         [small.width, small.height] = [128, 4];
         const context = small.getContext('2d', { willReadFrequently: true });
-        const look = (now) => {
+        const look = () => {
             // Hidden, it may hold the picture of an earlier connection.
             if (screen.checkVisibility() && screen.width > 1) {
                 context.drawImage(screen, 0, 0, screen.width, screen.height / 2, 0, 0, 128, 4);
                 const words = new Uint32Array(context.getImageData(0, 0, 128, 4).data.buffer);
                 if (words.some((word) => (word & 0xffffff) !== 0)) {
-                    window.nearhandFirst = performance.timeOrigin + now;
+                    window.nearhandFirst = performance.timeOrigin + performance.now();
                     return;
                 }
             }
@@ -248,11 +222,7 @@ impl Viewer {
 
     async fn open_at(tab: Tab, server: &Server, session: &Session, fragment: &str) -> Result<Self> {
         if tab.kind == Kind::Chromium {
-            for source in [KEEP_PEERS, PAINTERS] {
-                // Each in a scope of its own.
-                let source = format!("{{ {source} }}");
-                tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": source})).await?;
-            }
+            tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": KEEP_PEERS})).await?;
         }
         tab.goto(&format!("{}/sign-in#token={TOKEN}&next=/session/{}%23{fragment}", server.url, session.id))
             .await?;

@@ -1,35 +1,18 @@
 // What stories and measurements ask of the picture in the tab. It goes before each of their scripts, as part of the same
 // function; it changes nothing that the product does.
 const screen = document.getElementById("screen");
-const isVideo = screen instanceof HTMLVideoElement;
+
+/** How often it was painted since the page was opened: frames of video, and updates with exact pixels. */
+const paintedOf = () => (screen ? Number(screen.dataset.frames ?? 0) + Number(screen.dataset.updates ?? 0) : 0);
 
 /** The picture's own size in pixels; none where nothing was painted yet. */
-const pixelsOf = () => {
-  if (!screen) return [0, 0];
-  if (isVideo) return [screen.videoWidth, screen.videoHeight];
-  return paintedOf() > 0 ? [screen.width, screen.height] : [0, 0];
-};
-
-/** How often it was painted since it began: frames of video, and updates with exact pixels. */
-const paintedOf = () => {
-  if (!screen) return 0;
-  if (isVideo) return screen.getVideoPlaybackQuality().totalVideoFrames;
-  return Number(screen.dataset.frames ?? 0) + Number(screen.dataset.updates ?? 0);
-};
+const pixelsOf = () => (paintedOf() > 0 ? [screen.width, screen.height] : [0, 0]);
 
 /** Whether a person sees it just now. */
-const isShown = () => Boolean(screen) && screen.checkVisibility() && pixelsOf()[0] > 0 && (!isVideo || screen.readyState >= 2);
+const isShown = () => Boolean(screen) && screen.checkVisibility() && pixelsOf()[0] > 0;
 
-/** A context that holds these pixels of it: its own, or that of a copy. Read with `getImageData`. */
-const readable = () => {
-  const own = isVideo ? null : screen.getContext("2d");
-  if (own) return own;
-  const copy = document.createElement("canvas");
-  [copy.width, copy.height] = pixelsOf();
-  const context = copy.getContext("2d", { willReadFrequently: true });
-  context.drawImage(screen, 0, 0);
-  return context;
-};
+/** The canvas's own context, to be read with `getImageData`. Not before something was painted: whoever is first chooses how it works. */
+const readable = () => screen.getContext("2d");
 
 /** Two sums over all pixels of a rectangle, their transparency left aside; the same as in `picture.rs`. */
 const sumsOf = (x, y, width, height) => {
@@ -55,14 +38,10 @@ const becomes = async (sums, limit) => {
 };
 
 /**
- * Calls back with each frame that is presented, and when that was: for a video when the browser handed it to its compositor,
- * for a canvas in each animation frame, after whoever painted in it (see `PAINTERS`). It ends when the callback returns false.
+ * Calls back in each animation frame with the time by then, until the callback returns false. The painter paints when
+ * something comes, never in an animation frame: what the canvas holds then is what the browser takes to its compositor.
  */
 const everyFrame = (look) => {
-  if (isVideo) {
-    const next = () => screen.requestVideoFrameCallback((_, frame) => { if (look(frame.presentationTime) !== false) next(); });
-    return next();
-  }
-  const next = () => (window.nearhandAfterPainters ?? window.requestAnimationFrame)(() => { if (look(performance.now()) !== false) next(); });
+  const next = () => requestAnimationFrame(() => { if (look(performance.now()) !== false) next(); });
   next();
 };

@@ -2,10 +2,8 @@
 //!
 //! How each figure comes about is said where it is measured. CPU time is the operating system's count for the process;
 //! bytes are those of the tab's own transport statistics. What is shown when comes from `page.js`, the picture's content
-//! read from that very frame. Of a `<video>` the time is that at which the browser handed the frame to its compositor
-//! (`presentationTime` of `requestVideoFrameCallback`); of a `<canvas>` it is the clock in the first animation frame whose
-//! canvas holds the picture, read after all who paint in that frame: the moment at which the browser takes the canvas to
-//! its compositor.
+//! read from that very frame: the clock in the first animation frame whose canvas holds it, which is when the browser takes
+//! the canvas to its compositor.
 
 mod bad_line;
 mod far;
@@ -208,7 +206,7 @@ pub(crate) struct Received {
     pub(crate) all: f64,
     /// Video, and the channels that carry pixels.
     pub(crate) picture: f64,
-    /// Frames of video that were decoded.
+    /// Frames of video that were painted.
     pub(crate) frames: f64,
     /// Updates with exact pixels that were painted.
     pub(crate) updates: f64,
@@ -288,7 +286,8 @@ impl Bench {
     pub(crate) async fn click(&self, x: u32, y: u32) -> Result<Option<f64>> {
         let tab = &self.viewer.tab;
         let (left, top) = self.viewer.point(x, y).await?;
-        let arm = "const done = arguments[2]; window.nearhandBench.press(arguments[0], arguments[1]).then(() => done(true));";
+        let arm =
+            "const done = arguments[2]; window.nearhandBench.press(arguments[0], arguments[1]); done(true);";
         tab.js_async::<bool>(arm, &[x.into(), y.into()]).await?;
         self.viewer.mouse_at("mousePressed", left, top, true).await?;
         self.viewer.mouse_at("mouseReleased", left, top, false).await?;

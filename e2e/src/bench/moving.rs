@@ -36,7 +36,7 @@ async fn scene(
     let runs = seen.ages.len();
     report.add(id, "shown", seen.shown, "/s", runs, Some(goals.shown));
     report.add(id, "drawn", seen.drawn, "/s", runs, None);
-    report.add(id, "decoded", seen.decoded, "/s", 1, None);
+    report.add(id, "frames", seen.frames, "/s", 1, None);
     report.add(id, "updates", seen.updates, "/s", 1, None);
     if seen.unreadable > 0 {
         report.add(id, "unreadable", seen.unreadable as f64, "frames", 1, None);
@@ -52,7 +52,7 @@ async fn scene(
 pub(super) struct Seen {
     pub(super) shown: f64,
     drawn: f64,
-    decoded: f64,
+    frames: f64,
     updates: f64,
     unreadable: usize,
     /// In ms.
@@ -73,7 +73,7 @@ pub(super) async fn watch(bench: &Bench, scene: impl Scene) -> Result<Seen> {
     Ok(Seen {
         shown: ages.len() as f64 / seconds,
         drawn: f64::from(drawn) / seconds,
-        decoded: (after.frames - before.frames) / seconds,
+        frames: (after.frames - before.frames) / seconds,
         updates: (after.updates - before.updates) / seconds,
         unreadable,
         ages,

@@ -8,26 +8,11 @@ while (Date.now() === step);
 step = Date.now();
 const wallOffset = step - performance.now();
 
-/** Brightness (of a video) or green (of a canvas) of a part of the picture that is shown now, by column and row. */
-const brightness = (rect) => {
-  if (isVideo) return brightnessOfVideo(rect);
+/** Green of a part of the picture that is shown now, by column and row. */
+const green = (rect) => {
   const { data } = readable().getImageData(rect.x, rect.y, rect.width, rect.height);
   return (x, y) => data[4 * (y * rect.width + x) + 1];
 };
-
-// WebCodecs copies no more than what is asked for.
-async function brightnessOfVideo(rect) {
-  const frame = new VideoFrame(screen);
-  try {
-    const planar = frame.format === "I420" || frame.format === "NV12" || frame.format === "I420A";
-    const bytes = new Uint8Array(frame.allocationSize({ rect }));
-    const [{ offset, stride }] = await frame.copyTo(bytes, { rect });
-    // In packed colours the second byte is green.
-    return planar ? (x, y) => bytes[offset + y * stride + x] : (x, y) => bytes[offset + y * stride + 4 * x + 1];
-  } finally {
-    frame.close();
-  }
-}
 
 let onFrame = null;
 everyFrame((presented) => { onFrame?.(presented); });
@@ -46,8 +31,8 @@ let collected = null;
 let bytes = [];
 let counting = 0;
 let seen = new Set();
-async function note(presented) {
-  const code = codeIn(await brightness(CLOCK));
+function note(presented) {
+  const code = codeIn(green(CLOCK));
   if (collected === null) return;
   if (code === null) {
     collected.unreadable += 1;
@@ -60,7 +45,7 @@ async function note(presented) {
   }
 }
 
-/** What came since the connection began: bytes of everything, bytes of picture, frames decoded, updates painted. */
+/** What came since the connection began: bytes of everything, bytes of picture, frames of video painted, updates painted. */
 async function received() {
   const sums = { all: 0, picture: 0, frames: 0 };
   for (const peer of window.nearhandPeers ?? []) {
@@ -69,12 +54,11 @@ async function received() {
       if (report.type === "transport") sums.all += report.bytesReceived;
       if (report.type === "inbound-rtp" && report.kind === "video") {
         sums.picture += report.bytesReceived + (report.headerBytesReceived ?? 0);
-        sums.frames += report.framesDecoded ?? 0;
       }
       if (report.type === "data-channel" && ["picture", "frames"].includes(report.label)) sums.picture += report.bytesReceived;
     }
   }
-  if (!isVideo) sums.frames = Number(screen.dataset.frames ?? 0);
+  sums.frames = Number(screen.dataset.frames ?? 0);
   sums.updates = Number(screen.dataset.updates ?? 0);
   return sums;
 }
@@ -106,10 +90,10 @@ window.nearhandBench = {
     collected = null;
     return told;
   },
-  /** Gets ready for the next pointer press; `nearhandPress` then tells after how many ms the picture at x, y had another brightness. */
-  async press(x, y) {
+  /** Gets ready for the next pointer press; `nearhandPress` then tells after how many ms the picture at x, y had another colour. */
+  press(x, y) {
     const rect = { x: x & ~1, y: y & ~1, width: 2, height: 2 };
-    const before = (await brightness(rect))(0, 0);
+    const before = green(rect)(0, 0);
     const collecting = onFrame;
     let down = null;
     addEventListener("pointerdown", (event) => { down = event.timeStamp; }, { capture: true, once: true });
@@ -121,9 +105,9 @@ window.nearhandBench = {
         onFrame = collecting;
         resolve(took);
       };
-      onFrame = async (presented) => {
+      onFrame = (presented) => {
         collecting?.(presented);
-        const changed = Math.abs((await brightness(rect))(0, 0) - before) >= 40;
+        const changed = Math.abs(green(rect)(0, 0) - before) >= 40;
         if (changed && !over) finish(down === null ? null : presented - down);
       };
       setTimeout(() => finish(null), 3000);
