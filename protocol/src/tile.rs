@@ -4,11 +4,12 @@
 
 mod arithmetic;
 mod model;
+mod photograph;
 #[cfg(test)]
 mod tests;
 
-use arithmetic::{Coder, Reader, Writer};
 use model::{MARGIN, Model, Pixel};
+use photograph::Photograph;
 
 /// Why bytes are no tile of this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,10 @@ pub struct TileError(&'static str);
 const RAW: u8 = 0;
 const FILL: u8 = 1;
 const MODEL: u8 = 2;
+const PHOTOGRAPH: u8 = 3;
+
+/// One pixel in so many may equal one near it.
+const EQUAL_IN_PHOTOGRAPHS: usize = 2;
 
 /// Codes tiles. It keeps its memory from one tile to the next, and nothing of their pixels.
 #[derive(Debug)]
@@ -30,9 +35,12 @@ pub struct Decoder(Memory);
 #[derive(Debug)]
 struct Memory {
     model: Box<Model>,
-    /// The row that is coded, and the two above it.
-    rows: [Vec<Pixel>; 3],
+    window: Window,
 }
+
+/// The row that is coded, and the two above it, each with a margin.
+#[derive(Debug, Default)]
+struct Window([Vec<Pixel>; 3]);
 
 impl Default for Encoder {
     fn default() -> Self {
@@ -63,9 +71,10 @@ impl Encoder {
         into: &mut Vec<u8>,
     ) -> bool {
         into.clear();
-        let pixel = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
-        let rows = || (0..usize::from(height)).map(|row| &bgra[row * stride..][..usize::from(width) * 4]);
-        let pixels = || rows().flat_map(|row| row.chunks_exact(4)).map(pixel);
+        let pixel = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes) & 0x00ff_ffff;
+        let row = |y: usize| bgra[y * stride..][..usize::from(width) * 4].as_chunks::<4>().0;
+        let rows = || (0..usize::from(height)).map(row);
+        let pixels = || rows().flatten().map(pixel);
         let Some(first) = pixels().next() else { return true };
         if pixels().all(|pixel| pixel == first) {
             into.push(FILL);
@@ -74,16 +83,31 @@ impl Encoder {
         }
         let raw = usize::from(width) * usize::from(height) * 3 + 1;
         let most = raw.min(limit);
-        into.push(MODEL);
-        let mut coder = Writer::new(into);
-        self.0.begin(&mut coder, first, width, height);
-        for row in rows() {
-            if coder.len() > most {
-                break;
+        let Memory { model, window } = &mut self.0;
+        if is_photograph(usize::from(width), usize::from(height), |x, y| pixel(&row(y)[x])) {
+            into.push(PHOTOGRAPH);
+            let (mut coder, mut photograph) = (photograph::Writer::new(into), Photograph::new());
+            window.begin(width, 0);
+            for row in rows() {
+                if coder.len() > most {
+                    break;
+                }
+                window.row(|x, rows| photograph.pixel(&mut coder, pixel(&row[x - MARGIN]), x, rows));
             }
-            self.0.row(&mut coder, |x| pixel(&row[x * 4..]), |_, _| ());
+            coder.finish();
+        } else {
+            into.push(MODEL);
+            let mut coder = arithmetic::Writer::new(into);
+            model.begin(usize::from(width) * usize::from(height));
+            window.begin(width, Model::first(&mut coder, first));
+            for row in rows() {
+                if coder.len() > most {
+                    break;
+                }
+                window.row(|x, rows| model.pixel(&mut coder, pixel(&row[x - MARGIN]), x, rows));
+            }
+            coder.finish();
         }
-        coder.finish();
         if into.len() > raw && raw <= limit {
             into.clear();
             into.push(RAW);
@@ -106,71 +130,97 @@ impl Decoder {
         into.clear();
         let pixels = usize::from(width) * usize::from(height);
         let (method, rest) = coded.split_first().ok_or(TileError("it is empty"))?;
-        match *method {
-            RAW if rest.len() == pixels * 3 => {
-                into.extend(rest.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]));
-            }
-            FILL if rest.len() == 3 => into.extend([rest[0], rest[1], rest[2], 255].repeat(pixels)),
-            RAW | FILL => return Err(TileError("its length does not fit its size")),
-            MODEL => {
-                into.resize(pixels * 4, 255);
-                let mut coder = Reader::new(rest);
-                self.0.begin(&mut coder, 0, width, height);
-                for row in into.chunks_exact_mut(usize::from(width).max(1) * 4) {
-                    self.0.row(
-                        &mut coder,
-                        |_| 0,
-                        |x, pixel| {
-                            row[x * 4..][..3].copy_from_slice(&pixel.to_be_bytes()[1..]);
-                        },
-                    );
-                }
-                if !coder.is_at_end() {
-                    return Err(TileError("it goes on behind its last pixel"));
-                }
-            }
+        let fits = match *method {
+            RAW => rest.len() == pixels * 3,
+            FILL => rest.len() == 3,
+            MODEL | PHOTOGRAPH => true,
             _ => return Err(TileError("its coding is not known")),
+        };
+        if !fits {
+            return Err(TileError("its length does not fit its size"));
         }
-        Ok(())
+        into.reserve_exact(pixels * 4);
+        let Memory { model, window } = &mut self.0;
+        let mut put = |pixel: Pixel| into.extend((pixel << 8 | 255).to_be_bytes());
+        let whole = match *method {
+            MODEL => {
+                let mut coder = arithmetic::Reader::new(rest);
+                model.begin(pixels);
+                window.begin(width, Model::first(&mut coder, 0));
+                for _ in 0..height {
+                    window
+                        .row(|x, rows| model.pixel(&mut coder, 0, x, rows))
+                        .iter()
+                        .copied()
+                        .for_each(&mut put);
+                }
+                coder.is_at_end()
+            }
+            PHOTOGRAPH => {
+                let (mut coder, mut photograph) = (photograph::Reader::new(rest), Photograph::new());
+                window.begin(width, 0);
+                for _ in 0..height {
+                    let row = window.row(|x, rows| photograph.pixel(&mut coder, 0, x, rows));
+                    row.iter().copied().for_each(&mut put);
+                }
+                coder.is_at_end()
+            }
+            _ => {
+                let colours = rest.as_chunks::<3>().0.iter().cycle().take(pixels);
+                colours.for_each(|[red, green, blue]| put(u32::from_be_bytes([0, *red, *green, *blue])));
+                true
+            }
+        };
+        if whole { Ok(()) } else { Err(TileError("it does not end with its last pixel")) }
     }
 }
 
 impl Memory {
     fn new() -> Self {
-        Self { model: Box::new(Model::new()), rows: [Vec::new(), Vec::new(), Vec::new()] }
+        Self { model: Box::new(Model::new()), window: Window::default() }
     }
+}
 
-    /// Begins a tile: around its first row everything has the colour of its first pixel.
-    fn begin<C: Coder>(&mut self, coder: &mut C, first: Pixel, width: u16, height: u16) {
-        let width = usize::from(width);
-        self.model.begin(width * usize::from(height));
-        let first = Model::first(coder, first);
-        for row in &mut self.rows {
+impl Window {
+    /// Begins a tile: above and beside its first row everything has this colour.
+    fn begin(&mut self, width: u16, around: Pixel) {
+        for row in &mut self.0 {
             row.clear();
-            row.resize(width + 2 * MARGIN, first);
+            row.resize(usize::from(width) + 2 * MARGIN, around);
         }
     }
 
-    /// Codes the next row.
-    fn row<C: Coder>(
-        &mut self,
-        coder: &mut C,
-        pixel: impl Fn(usize) -> Pixel,
-        mut found: impl FnMut(usize, Pixel),
-    ) {
-        self.rows.rotate_right(1);
-        let [row, above, second] = &mut self.rows;
-        let width = row.len() - 2 * MARGIN;
-        // Beside the row everything looks as the end of the row above.
+    /// Finds the next row, pixel by pixel, from the place of each, counted with the margin, and from the rows so far.
+    fn row(&mut self, mut pixel: impl FnMut(usize, [&[Pixel]; 3]) -> Pixel) -> &[Pixel] {
+        self.0.rotate_right(1);
+        let [row, above, second] = &mut self.0;
+        let end = row.len() - MARGIN;
+        // Beside a row everything looks as its neighbours do.
         row[..MARGIN].fill(above[MARGIN]);
-        for x in 0..width {
-            let pixel = self.model.pixel(coder, pixel(x), MARGIN + x, [row, above, second]);
-            row[MARGIN + x] = pixel;
-            found(x, pixel);
+        for x in MARGIN..end {
+            row[x] = pixel(x, [row, above, second]);
         }
-        let last = row[MARGIN + width - 1];
-        row[MARGIN + width..].fill(last);
+        let last = row[end - 1];
+        row[end..].fill(last);
+        &row[MARGIN..end]
     }
+}
+
+/// Whether few pixels equal one of their neighbours.
+fn is_photograph(width: usize, height: usize, pixel: impl Fn(usize, usize) -> Pixel) -> bool {
+    if width < 8 || height < 8 {
+        return false;
+    }
+    let (mut equal, mut looked_at) = (0, 0);
+    for y in (1..height).step_by(3) {
+        for x in 2..width {
+            let this = pixel(x, y);
+            let near = [pixel(x - 1, y), pixel(x, y - 1), pixel(x - 2, y), pixel(x - 1, y - 1)];
+            equal += usize::from(near.contains(&this));
+        }
+        looked_at += width - 2;
+    }
+    equal * EQUAL_IN_PHOTOGRAPHS < looked_at
 }
 
 /// As [`Encoder::encode_within`] without a limit, with memory of its own.

@@ -77,14 +77,20 @@ fuzz_target!(|input: (u64, Vec<Step>)| {
                 }
             }
             Step::Answer(epoch) => {
-                drop(negotiation.receive(Negotiate::Answer { epoch: Epoch(epoch.into()), sdp: Sdp(String::new()) }));
+                drop(
+                    negotiation
+                        .receive(Negotiate::Answer { epoch: Epoch(epoch.into()), sdp: Sdp(String::new()) }),
+                );
             }
             Step::RestartWanted(epoch) => {
-                assert!(negotiation.receive(Negotiate::RestartWanted { epoch: Epoch(epoch.into()) }).len() <= 1);
+                assert!(
+                    negotiation.receive(Negotiate::RestartWanted { epoch: Epoch(epoch.into()) }).len() <= 1
+                );
             }
             Step::Candidate(epoch) => {
                 let candidate = Candidate { candidate: String::new(), sdp_mid: None, sdp_m_line_index: None };
-                let effects = negotiation.receive(Negotiate::Candidate { epoch: Epoch(epoch.into()), candidate });
+                let effects =
+                    negotiation.receive(Negotiate::Candidate { epoch: Epoch(epoch.into()), candidate });
                 waiting += usize::from(effects.is_empty());
                 assert!(effects.len() <= 1 + waiting.min(MAX_WAITING));
             }

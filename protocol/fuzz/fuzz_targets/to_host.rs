@@ -6,16 +6,25 @@ use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::control::ToHost;
 use nearhand_protocol::file::{FileChunk, FileMessage};
 use nearhand_protocol::input::{InputEvent, PointerMove};
+use nearhand_protocol::picture::Painted;
 use nearhand_protocol::wire::{Message, decode, decode_borrowed, encode};
 
 fuzz_target!(|input: &[u8]| {
     let Some((topic, bytes)) = input.split_first() else { return };
-    match topic % 6 {
+    match topic % 7 {
         0 => again::<ToHost>(bytes),
         1 => again::<InputEvent>(bytes),
         2 => again::<PointerMove>(bytes),
         3 => again::<ChatMessage>(bytes),
         4 => again::<FileMessage>(bytes),
+        5 => {
+            again::<Painted>(bytes);
+            if let Ok(painted) = decode::<Painted>(bytes) {
+                for back in [0, 1, 127, 128, u32::MAX] {
+                    let _ = painted.tells(painted.highest.wrapping_sub(back));
+                }
+            }
+        }
         _ => {
             if let Ok(chunk) = decode_borrowed::<FileChunk<'_>>(bytes) {
                 let written = encode(&chunk).expect("what was read can be written");

@@ -16,6 +16,11 @@ impl Likelihood {
     /// Nothing is known.
     pub(super) const EVEN: Self = Self { probability: 1 << 15, met: 0 };
 
+    /// Whether it hardly ever was `true`.
+    pub(super) const fn is_rare(self) -> bool {
+        self.probability < 1 << 11
+    }
+
     fn learn(&mut self, bit: bool) {
         let rate = RATES[usize::from(self.met)];
         if usize::from(self.met) < RATES.len() - 1 {

@@ -24,6 +24,7 @@ const TRUST: u32 = 15;
 #[derive(Debug)]
 pub(super) struct Model {
     flat: [Likelihood; 2],
+    novel: Likelihood,
     /// By where the guess is from, its trust, and which neighbour it equals.
     guess: [Likelihood; 3 * 16 * 4],
     /// By how many guesses failed and which neighbours are equal.
@@ -90,6 +91,7 @@ impl Model {
     pub(super) fn new() -> Self {
         Self {
             flat: [Likelihood::EVEN; 2],
+            novel: Likelihood::EVEN,
             guess: [Likelihood::EVEN; 3 * 16 * 4],
             neighbour: [Likelihood::EVEN; 7 * 64],
             recent: [Likelihood::EVEN; 4],
@@ -105,6 +107,7 @@ impl Model {
     /// Forgets everything before a tile of so many pixels.
     pub(super) fn begin(&mut self, pixels: usize) {
         self.flat.fill(Likelihood::EVEN);
+        self.novel = Likelihood::EVEN;
         self.guess.fill(Likelihood::EVEN);
         self.neighbour.fill(Likelihood::EVEN);
         self.recent.fill(Likelihood::EVEN);
@@ -173,6 +176,14 @@ impl Model {
         slots: [usize; 2],
     ) -> Pixel {
         let [w, n, nw, ne] = near;
+        // Within a photograph all of the following would fail, one by one.
+        let noisy = equal.trailing_zeros() >= 4 && self.many[slots[0]] >> 24 == 0;
+        if noisy {
+            let novel = !near.contains(&pixel) && self.few[slots[1]] & 0x00ff_ffff != pixel;
+            if coder.bit(&mut self.novel, novel) {
+                return self.colour(coder, pixel, [w, n, nw], 2);
+            }
+        }
         let mut failed = [u32::MAX; 7];
         let mut tried = 0;
         if flat {
@@ -214,14 +225,14 @@ impl Model {
             failed[tried] = guess;
             tried += 1;
         }
-        self.colour(coder, pixel, [w, n, nw], tried)
+        self.colour(coder, pixel, [w, n, nw], usize::from(tried > 3))
     }
 
     /// Codes a colour that nothing around suggests.
-    fn colour<C: Coder>(&mut self, coder: &mut C, pixel: Pixel, near: [Pixel; 3], tried: usize) -> Pixel {
-        let known = self.colours.iter().position(|colour| *colour == pixel);
-        let class = usize::from(tried > 3);
-        if !self.colours.is_empty() && coder.bit(&mut self.recent[class], known.is_some()) {
+    fn colour<C: Coder>(&mut self, coder: &mut C, pixel: Pixel, near: [Pixel; 3], class: usize) -> Pixel {
+        let rare = class == 2 && self.recent[2].is_rare();
+        let known = if rare { None } else { self.colours.iter().position(|colour| *colour == pixel) };
+        if !rare && !self.colours.is_empty() && coder.bit(&mut self.recent[class], known.is_some()) {
             let place = known.unwrap_or(0);
             let mut node = 1;
             while node < RECENT {
@@ -235,7 +246,6 @@ impl Model {
             return found;
         }
         let [w, n, nw] = near;
-        let channel = |pixel: Pixel, place: u32| (pixel >> (8 * place)) as u8;
         let gradient = |place| predict(channel(w, place), channel(n, place), channel(nw, place));
         let busy = channel(w, 1).abs_diff(channel(nw, 1)) / 2 + channel(n, 1).abs_diff(channel(nw, 1)) / 2;
         let class = match busy {
@@ -258,6 +268,9 @@ impl Model {
             let set = if place == 2 { 4 } else { 8 } + other;
             let distance = self.channels[set].code(coder, channel(pixel, place).wrapping_sub(guess));
             found |= u32::from(distance.wrapping_add(guess)) << (8 * place);
+        }
+        if rare {
+            return found;
         }
         if self.colours.len() == RECENT {
             self.colours.pop();
@@ -285,9 +298,15 @@ fn learn(entry: &mut u32, pixel: Pixel) {
     }
 }
 
+/// Blue, green or red: 0, 1 or 2.
+#[inline]
+pub(super) const fn channel(pixel: Pixel, place: u32) -> u8 {
+    (pixel >> (8 * place)) as u8
+}
+
 /// The median edge detector of JPEG-LS (ITU-T T.87, A.4.1).
 #[inline]
-fn predict(w: u8, n: u8, nw: u8) -> u8 {
+pub(super) fn predict(w: u8, n: u8, nw: u8) -> u8 {
     let (least, most) = (w.min(n), w.max(n));
     if nw >= most {
         least

@@ -133,5 +133,5 @@ fn what_is_no_tile_is_told() {
     assert_eq!(problem(&[200]), "a tile that can't be read: its coding is not known");
     let mut long = vec![0; 4096];
     long[0] = MODEL;
-    assert_eq!(problem(&long), "a tile that can't be read: it goes on behind its last pixel");
+    assert_eq!(problem(&long), "a tile that can't be read: it does not end with its last pixel");
 }
