@@ -43,8 +43,11 @@ pub const INTERRUPTION: Duration = Duration::from_mins(1);
 const GARBAGE: u32 = 100;
 
 /// What this program can do.
-pub const CAPABILITIES: Capabilities =
-    Capabilities::H264_TRACK.with(Capabilities::CURSOR).with(Capabilities::FILES);
+pub const CAPABILITIES: Capabilities = Capabilities::H264_TRACK
+    .with(Capabilities::H264_CHANNEL)
+    .with(Capabilities::PICTURE)
+    .with(Capabilities::CURSOR)
+    .with(Capabilities::FILES);
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
