@@ -46,9 +46,9 @@ impl App {
 
     /// Shows what the host says it shows; of one that says nothing, everything.
     pub(super) fn show_view(&mut self) {
-        match (self.state.host_paints(), self.state.view(), self.state.layout()) {
-            (Some(true), Some(view), _) => self.show_part(view),
-            (Some(false), _, Some(layout)) => {
+        match (self.state.view(), self.state.host_paints(), self.state.layout()) {
+            (Some(view), ..) => self.show_part(view),
+            (None, Some(false), Some(layout)) => {
                 let (width, height) = (layout.width, layout.height);
                 self.screen.set_bare(width, height);
             }
