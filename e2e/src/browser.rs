@@ -324,6 +324,11 @@ impl Tab {
         self.handle.action_chain().move_to(left, top).click().perform().await.context("pressing the pointer")
     }
 
+    /// Types on the keyboard, wherever the focus is, in any browser.
+    pub(crate) async fn strike(&self, text: &str) -> Result<()> {
+        self.handle.action_chain().send_keys(text).perform().await.context("typing")
+    }
+
     /// Shows pages as a person who prefers dark or light sees them.
     pub(crate) async fn set_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };

@@ -11,6 +11,7 @@ use crate::runner::{Skipped, Story};
 use crate::stage::Stage;
 use crate::wait;
 use crate::x::canvas::area;
+use crate::x::programs::Typist;
 use crate::x::scenes::{Button, Motion, Page};
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
@@ -55,6 +56,13 @@ async fn seen_in_firefox(stage: &Stage) -> Result<()> {
     viewer.tab.press_at(left as i64, top as i64).await?;
     wait::until(Duration::from_secs(8), "the press to arrive", || Ok(button.presses() == 1)).await?;
     viewer.is_exact(stage, &meeting.xvfb, None, exact).await.context("after a press")?;
+    drop(button);
+    let typist = Typist::start(stage, &meeting.xvfb).await?;
+    viewer.tab.press_at(left as i64, top as i64).await?;
+    viewer.tab.strike("typed in Firefox\n").await?;
+    wait::until(Duration::from_secs(8), "the typed line", || Ok(typist.typed()? == "typed in Firefox\n"))
+        .await
+        .with_context(|| format!("typed {:?}", typist.typed().unwrap_or_default()))?;
     ensure!(meeting.host.alive()?, "the host has ended");
     Ok(())
 }

@@ -67,7 +67,6 @@ async fn viewer(stage: &Stage) -> Result<()> {
         packets_lost: u16::MAX,
         jitter_buffer_ms: u16::MAX,
     };
-    let none = Arrival::default();
     let painted = |highest, painted| bytes(&Painted { highest, painted });
     let never_sent = vec![
         painted(u32::MAX, u128::MAX)?,
@@ -81,11 +80,7 @@ async fn viewer(stage: &Stage) -> Result<()> {
         (
             "arrivals of everything and of nothing",
             "control",
-            [infinite, none]
-                .map(|arrival| ToHost::Arrival(arrival))
-                .iter()
-                .map(bytes)
-                .collect::<Result<_>>()?,
+            vec![bytes(&ToHost::Arrival(infinite))?, bytes(&ToHost::Arrival(Arrival::default()))?],
         ),
         ("a storm that wants everything anew", "control", vec![bytes(&ToHost::Refresh)?; 8]),
         ("acknowledgements of updates that were never sent", "picture", never_sent),
@@ -173,7 +168,7 @@ async fn host(stage: &Stage) -> Result<()> {
         })
         .collect();
     poison.push(update(3, waits)?);
-    let large_chunk = [0x55; 50_000];
+    let large_chunk = vec![0x55; 50_000];
     let endless: Vec<Value> = (0..6)
         .map(|index| {
             bytes(&FrameChunk { timestamp: 9, keyframe: true, index, count: MAX_CHUNKS, bytes: &large_chunk })

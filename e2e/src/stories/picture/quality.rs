@@ -115,12 +115,13 @@ async fn choices(stage: &Stage) -> Result<()> {
     viewer.tab.until("the choice again", "document.body.dataset.quality === 'save-data'").await
 }
 
+const FROZEN: &str = "document.body.dataset.frozen === 'yes'";
+
 async fn frozen(stage: &Stage) -> Result<()> {
     let meeting = Meeting::begin(stage).await?;
     let viewer = &meeting.viewer;
     let _page = Window::open(&meeting.xvfb.display, Page)?;
     viewer.is_exact(stage, &meeting.xvfb, None, Duration::from_secs(3)).await?;
-    const FROZEN: &str = "document.body.dataset.frozen === 'yes'";
     // A screen on which nothing happens is no frozen one.
     viewer.tab.js::<bool>("window.nearhandFrozen = false; new MutationObserver(() => { window.nearhandFrozen ||= document.body.dataset.frozen === 'yes'; }).observe(document.body, { attributes: true }); return true;", &[]).await?;
     tokio::time::sleep(Duration::from_secs(8)).await;
