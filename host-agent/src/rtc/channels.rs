@@ -2,7 +2,7 @@
 
 use super::SendError;
 use super::event::{Event, EventSender};
-use super::line::Meter;
+use super::line::{Meter, Share};
 use super::stats::Shared;
 use bytes::{Bytes, BytesMut};
 use nearhand_protocol::channel::Channel;
@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
-/// Bytes per channel that are handed to SCTP before they are acknowledged. The rest waits in our own queue, so that
-/// a slow line does not fill the association's one queue with file data in front of everything else; 256 kB still
-/// carry 2.5 MB/s over 100 ms.
-pub(super) const SCTP_LIMIT: usize = 256 * 1024;
+/// Bytes per channel that are handed to SCTP before they are acknowledged, at most. The rest waits in our own queue.
+/// What file data may fill of it is its [`Share`]'s matter, so that a slow line is not full of it in front of everything
+/// else. A message of the picture overtakes what waits in SCTP: its queue of unordered messages comes first there.
+pub(super) const SCTP_LIMIT: usize = 1024 * 1024;
 /// Messages in our own queue of one channel; bytes are bounded by [`Channel::buffer_limit`].
 const QUEUE: usize = 4096;
 /// How often the unacknowledged rest is looked at while nothing new is sent.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// How often file data looks whether it may go on.
+const YIELD_LOOK: Duration = Duration::from_millis(2);
 
 /// The open channels.
 pub(super) struct Channels {
@@ -188,9 +190,21 @@ async fn write(
     events: &EventSender,
     shared: &Shared,
 ) {
-    let mut meter = Meter::new(Instant::now());
+    let now = Instant::now();
+    let mut meter = Meter::new(now);
+    // Everything else is small, or wanted at once.
+    let mut share = (outgoing.channel == Channel::FileData).then(|| Share::new(now));
     loop {
-        let message = if outgoing.outstanding.load(Relaxed) > 0 {
+        let outstanding = outgoing.outstanding.load(Relaxed);
+        let may_go = share.as_ref().is_none_or(|share| {
+            let line = shared.line();
+            let now = Instant::now();
+            share.allows(now, outstanding, &line.findings(now), line.shown())
+        });
+        let message = if !may_go {
+            tokio::time::sleep(YIELD_LOOK).await;
+            None
+        } else if outstanding > 0 {
             // The stack tells when its buffer crosses a threshold, but not reliably when it counts differently from
             // us; a look every 10 ms while something is under way cannot miss.
             match tokio::time::timeout(DRAIN_LOOK, messages.recv()).await {
@@ -205,8 +219,16 @@ async fn write(
             }
         };
         if let Some(message) = message {
-            let length = message.len();
-            meter.handed(Instant::now(), length);
+            let (length, now) = (message.len(), Instant::now());
+            meter.handed(now, length);
+            {
+                let mut line = shared.line();
+                match &mut share {
+                    Some(share) => share.sent(now, length, &line.findings(now), line.shown()),
+                    None if is_picture(outgoing.channel) => line.shows(now),
+                    None => {}
+                }
+            }
             let sent = data_channel.send(BytesMut::from(message)).await;
             outgoing.queued.fetch_sub(length, Relaxed);
             if sent.is_err() {
@@ -214,19 +236,34 @@ async fn write(
             }
         }
         let Ok(outstanding) = data_channel.outstanding_bytes().await else { return };
-        match meter.looked(Instant::now(), outstanding) {
-            (0, _) => {}
-            // Where frames travel this way nothing else tells of the line.
-            (_, Some(report)) if outgoing.channel == Channel::Frames => {
-                shared.reports(Instant::now(), &[report]);
-            }
-            (bytes, _) => shared.line().acknowledged(Instant::now(), bytes),
-        }
+        note(&mut meter, share.as_mut(), outgoing.channel, outstanding, shared);
         if let Some(event) = outgoing.look(outstanding)
             && events.of(outgoing.channel).send(event).await.is_err()
         {
             return;
         }
+    }
+}
+
+const fn is_picture(channel: Channel) -> bool {
+    matches!(channel, Channel::Picture | Channel::Frames)
+}
+
+/// Lets the line know what was acknowledged.
+fn note(meter: &mut Meter, share: Option<&mut Share>, channel: Channel, outstanding: usize, shared: &Shared) {
+    let now = Instant::now();
+    let (bytes, report) = meter.looked(now, outstanding);
+    if bytes == 0 {
+        return;
+    }
+    let mut line = shared.line();
+    if let (Some(share), Some(report)) = (share, &report) {
+        share.acknowledged(now, report, &line.findings(now));
+    }
+    match report {
+        // Where frames travel this way nothing else tells of the line.
+        Some(report) if channel == Channel::Frames => line.reports(now, &[report]),
+        _ => line.acknowledged(now, bytes),
     }
 }
 

@@ -179,6 +179,47 @@ mod tests {
         assert_eq!(more, 100, "a quarter of the packets sent since");
     }
 
+    /// Sends 10 s of 500 packets a second over a line that loses this part of everything; the other end asks for each
+    /// missing packet with every round trip. Returns retransmissions, and what stays missing, as parts of the packets.
+    fn on_a_bad_line(loss: f64) -> (f64, f64) {
+        let (mut gate, start) = (Gate::new(), Instant::now());
+        let mut state = 20_261_122_u64;
+        let mut is_lost = || {
+            state = state * 48_271 % 2_147_483_647;
+            (state as f64 / 2_147_483_647.0) < loss
+        };
+        let (mut missing, mut sent_again, mut given_up) = (Vec::new(), 0_u32, 0);
+        for number in 0..5_000_u16 {
+            let now = start + Duration::from_millis(2) * u32::from(number);
+            gate.sent(number);
+            if is_lost() {
+                missing.push((number, now + ROUND_TRIP));
+            }
+            missing.retain_mut(|(number, asks)| {
+                if *asks > now {
+                    return true;
+                }
+                *asks += ROUND_TRIP;
+                let admitted = gate.admit(*number, now, ROUND_TRIP);
+                sent_again += u32::from(admitted);
+                let old =
+                    now.saturating_duration_since(start + Duration::from_millis(2) * u32::from(*number));
+                given_up += u32::from(old > Duration::from_secs(1));
+                !(admitted && !is_lost()) && old <= Duration::from_secs(1)
+            });
+        }
+        (f64::from(sent_again) / 5_000.0, f64::from(given_up) / 5_000.0)
+    }
+
+    #[test]
+    fn a_bad_line_is_mended_and_a_worse_one_not_flooded() {
+        let (again, missing) = on_a_bad_line(0.05);
+        assert!(again < 0.06 && missing < 0.001, "{again} {missing}");
+        let (again, missing) = on_a_bad_line(0.4);
+        let bound = f64::from(TOKENS_PER_PACKET) + f64::from(BURST) / 5_000.0;
+        assert!(again <= bound && missing > 0.1, "{again} {missing}");
+    }
+
     #[test]
     fn a_number_that_comes_round_again_is_a_new_packet() {
         let (mut gate, start) = (Gate::new(), Instant::now());

@@ -8,6 +8,7 @@
 mod base;
 mod flight;
 mod meter;
+mod share;
 mod trains;
 
 use base::Base;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use trains::{Train, Trains};
 
 pub(crate) use meter::Meter;
+pub(crate) use share::Share;
 pub use trains::Capacity;
 
 /// Window of loss and delivered rate.
@@ -67,6 +69,8 @@ pub(crate) struct Line {
     beside: VecDeque<(Instant, usize)>,
     /// When the other end last told something.
     heard: Option<Instant>,
+    /// When something of the picture last left.
+    shown: Option<Instant>,
 }
 
 /// A packet whose fate is known.
@@ -88,12 +92,24 @@ impl Line {
             flight: Flight::default(),
             beside: VecDeque::new(),
             heard: None,
+            shown: None,
         }
     }
 
     /// A packet leaves, whose fate will be told.
     pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
+        self.shown = Some(now);
         self.flight.sent(now, bytes);
+    }
+
+    /// Something of the picture leaves in a data channel.
+    pub(crate) fn shows(&mut self, now: Instant) {
+        self.shown = Some(now);
+    }
+
+    /// When something of the picture last left.
+    pub(crate) fn shown(&self) -> Option<Instant> {
+        self.shown
     }
 
     /// Bytes of data channels arrived.
