@@ -16,6 +16,11 @@ impl Likelihood {
     /// Nothing is known.
     pub(super) const EVEN: Self = Self { probability: 1 << 15, met: 0 };
 
+    /// It is `true` in so many of 256 cases, by experience; that still bends easily.
+    pub(super) const fn about(cases: u8) -> Self {
+        Self { probability: (cases as u16) << 8, met: 2 }
+    }
+
     /// Whether it hardly ever was `true`.
     pub(super) const fn is_rare(self) -> bool {
         self.probability < 1 << 11

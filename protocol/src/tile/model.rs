@@ -106,13 +106,19 @@ impl Model {
 
     /// Forgets everything before a tile of so many pixels.
     pub(super) fn begin(&mut self, pixels: usize) {
-        self.flat.fill(Likelihood::EVEN);
+        self.flat.fill(Likelihood::about(245));
         self.novel = Likelihood::EVEN;
-        self.guess.fill(Likelihood::EVEN);
+        for (place, guess) in self.guess.iter_mut().enumerate() {
+            let trust = place / 4 % 16;
+            *guess = Likelihood::about((255 * (trust + 1) / (trust + 2)) as u8);
+        }
         self.neighbour.fill(Likelihood::EVEN);
         self.recent.fill(Likelihood::EVEN);
         self.place.fill(Likelihood::EVEN);
         self.channels.fill(Channel::NEW);
+        for set in [4, 8] {
+            self.channels[set].zero = Likelihood::about(230);
+        }
         self.colours.clear();
         let bits = pixels.next_power_of_two().ilog2().clamp(8, 13);
         self.shift = 32 - bits;

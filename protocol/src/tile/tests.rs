@@ -135,3 +135,22 @@ fn what_is_no_tile_is_told() {
     long[0] = MODEL;
     assert_eq!(problem(&long), "a tile that can't be read: it does not end with its last pixel");
 }
+
+/// What one typed letter is.
+#[test]
+fn a_glyph_is_short() {
+    const LETTER: [&str; 16] = [
+        "        ", "        ", "        ", "   ##   ", "  #  #  ", "  #  #  ", " #    # ", " #    # ",
+        " ###### ", " #    # ", " #    # ", " #    # ", "        ", "        ", "        ", "        ",
+    ];
+    let plain: Vec<u8> =
+        LETTER.join("").bytes().flat_map(|ink| if ink == b'#' { [0, 0, 0, 0] } else { [255; 4] }).collect();
+    let plain = comes_back(&plain, 32, 8, 16).len();
+    // With shades of grey beside each stroke.
+    let ink: Vec<u8> = LETTER.join("").bytes().map(|ink| if ink == b'#' { 20 } else { 255 }).collect();
+    let smooth: Vec<u8> = (0..128)
+        .flat_map(|at| [(u16::from(ink[at]) * 3 / 4 + u16::from(ink[at.saturating_sub(1)]) / 4) as u8; 4])
+        .collect();
+    let smooth = comes_back(&smooth, 32, 8, 16).len();
+    assert!(plain <= 24 && smooth <= 40, "{plain} {smooth}");
+}
