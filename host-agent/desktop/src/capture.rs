@@ -85,6 +85,20 @@ pub trait CursorSource {
 /// The picture of the desktop, and what happens to it. Calls block: keep it on a thread of its own.
 ///
 /// An implementation for a single window instead of the screen will be another one of this trait.
+///
+/// How the systems fit it, each with a persistent picture of its own that `grab` brings up to date:
+/// * X11 (`x11`): XDAMAGE tells, MIT-SHM reads the damaged rectangles, XFIXES has the cursor, RandR the monitors.
+/// * Windows, DXGI desktop duplication: one duplication for each output of the layout. `wait` is `AcquireNextFrame` of each
+///   with a short timeout or the waker's event; `LastPresentTime` and `GetFrameDirtyRects` with the targets of
+///   `GetFrameMoveRects` are the damage, which `grab` copies through a staging texture; `GetFramePointerShape` and
+///   `PointerPosition` are the cursor; `DXGI_ERROR_ACCESS_LOST` and `WM_DISPLAYCHANGE` are [`Event::Resized`] (scale by
+///   `GetDpiForMonitor`), a secure desktop is [`Error::Refused`].
+/// * Wayland, `PipeWire` by the portal's `ScreenCast`: its loop's thread keeps the newest buffer and `SPA_META_VideoDamage`, and
+///   ends `wait`; `SPA_META_Cursor` is the cursor; a new `SPA_PARAM_Format`, or a stream for each monitor that comes or goes, is
+///   [`Event::Resized`]. `grab` copies the damage out of the mapped buffer and queues it again.
+/// * macOS, `ScreenCaptureKit`: a stream for each display. Its queue's callback keeps the newest `IOSurface`, and
+///   `SCStreamFrameInfoDirtyRects` as damage in pixels (points times `scaleFactor`); `idle` frames are none. The cursor is
+///   `NSCursor.currentSystem`, `CGDisplayRegisterReconfigurationCallback` is [`Event::Resized`].
 pub trait Capture: Displays + CursorSource + Send + fmt::Debug {
     /// Waits until something changes, for `timeout` at most (`None`: without end), and says what.
     ///

@@ -13,14 +13,13 @@ pub(super) fn shape(image: &GetCursorImageReply) -> Option<CursorShape> {
     if image.cursor_image.iter().all(|pixel| pixel >> 24 == 0) {
         return None;
     }
-    // A whole step, so that the lines of a cursor stay sharp.
+    // A whole step: each pixel is the mean of as many.
     let step = width.max(height).div_ceil(MAX_SIDE);
     let (small_width, small_height) = (width.div_ceil(step), height.div_ceil(step));
     let mut rgba = Vec::with_capacity(usize::from(small_width) * usize::from(small_height) * 4);
     for y in 0..small_height {
         for x in 0..small_width {
-            let at = usize::from(y * step) * usize::from(width) + usize::from(x * step);
-            rgba.extend_from_slice(&straight(image.cursor_image[at]));
+            rgba.extend_from_slice(&straight(mean(image, x * step, y * step, step)));
         }
     }
     Some(CursorShape {
@@ -31,6 +30,22 @@ pub(super) fn shape(image: &GetCursorImageReply) -> Option<CursorShape> {
         hot_y: (image.yhot / step).min(small_height - 1),
         rgba,
     })
+}
+
+/// The mean of a square of pixels, of those that are there; premultiplied ones can simply be added.
+fn mean(image: &GetCursorImageReply, left: u16, top: u16, side: u16) -> u32 {
+    let mut sums = [0_u32; 4];
+    let mut count = 0;
+    for y in top..image.height.min(top + side) {
+        for x in left..image.width.min(left + side) {
+            let pixel = image.cursor_image[usize::from(y) * usize::from(image.width) + usize::from(x)];
+            for (sum, part) in sums.iter_mut().zip(pixel.to_le_bytes()) {
+                *sum += u32::from(part);
+            }
+            count += 1;
+        }
+    }
+    u32::from_le_bytes(sums.map(|sum| ((sum + count / 2) / count.max(1)) as u8))
 }
 
 fn straight(premultiplied: u32) -> [u8; 4] {
@@ -82,5 +97,23 @@ mod tests {
             CursorMessage::Shape(shape).check().unwrap();
         }
         assert_eq!(shape(&image(16, 16, 0x00ff_ffff)), None);
+    }
+
+    #[test]
+    fn a_large_one_is_made_smaller_with_all_its_pixels() {
+        let mut large = image(192, 192, 0xff00_0000);
+        // Every second column is white, the first row is clear.
+        for (at, pixel) in large.cursor_image.iter_mut().enumerate() {
+            if at < 192 {
+                *pixel = 0;
+            } else if at % 2 == 1 {
+                *pixel = 0xffff_ffff;
+            }
+        }
+        (large.xhot, large.yhot) = (100, 190);
+        let small = shape(&large).unwrap();
+        assert_eq!((small.width, small.height, small.hot_x, small.hot_y), (96, 96, 50, 95));
+        assert_eq!(small.rgba[..4], [128, 128, 128, 128], "half of it is clear");
+        assert_eq!(small.rgba[96 * 4..][..4], [128, 128, 128, 255]);
     }
 }
