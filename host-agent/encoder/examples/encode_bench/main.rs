@@ -100,10 +100,11 @@ fn line() -> Result<(), Error> {
     for mut scene in scenes {
         let run = run(scene.as_mut(), Limit::Rate(500), Search::Near, false)?;
         fields.push(format!(
-            "\"{}\":{{\"convert_ms\":{:.2},\"encode_ms\":{:.2},\"idr_ms\":{:.2},\"kbit_s\":{:.0},\"qp\":{:.0}}}",
+            "\"{}\":{{\"convert_ms\":{:.2},\"encode_ms\":{:.2},\"encode_p95_ms\":{:.2},\"idr_ms\":{:.2},\"kbit_s\":{:.0},\"qp\":{:.0}}}",
             scene.name().0,
             run.convert,
             percentile(&run.times, 50),
+            percentile(&run.times, 95),
             run.keyframe_ms,
             run.rate * 8.0,
             run.qp,
