@@ -141,33 +141,31 @@ impl Decoder {
         }
         into.reserve_exact(pixels * 4);
         let Memory { model, window } = &mut self.0;
-        let mut put = |pixel: Pixel| into.extend((pixel << 8 | 255).to_be_bytes());
+        into.resize(pixels * 4, 255);
+        let shown = into.chunks_exact_mut(usize::from(width).max(1) * 4);
         let whole = match *method {
             MODEL => {
                 let mut coder = arithmetic::Reader::new(rest);
                 model.begin(pixels);
                 window.begin(width, Model::first(&mut coder, 0));
-                for _ in 0..height {
-                    window
-                        .row(|x, rows| model.pixel(&mut coder, 0, x, rows))
-                        .iter()
-                        .copied()
-                        .for_each(&mut put);
+                for shown in shown {
+                    show(window.row(|x, rows| model.pixel(&mut coder, 0, x, rows)), shown);
                 }
                 coder.is_at_end()
             }
             PHOTOGRAPH => {
                 let (mut coder, mut photograph) = (photograph::Reader::new(rest), Photograph::new());
                 window.begin(width, 0);
-                for _ in 0..height {
-                    let row = window.row(|x, rows| photograph.pixel(&mut coder, 0, x, rows));
-                    row.iter().copied().for_each(&mut put);
+                for shown in shown {
+                    show(window.row(|x, rows| photograph.pixel(&mut coder, 0, x, rows)), shown);
                 }
                 coder.is_at_end()
             }
             _ => {
-                let colours = rest.as_chunks::<3>().0.iter().cycle().take(pixels);
-                colours.for_each(|[red, green, blue]| put(u32::from_be_bytes([0, *red, *green, *blue])));
+                let colours = rest.chunks_exact(3).cycle();
+                for (shown, colour) in shown.flat_map(|row| row.chunks_exact_mut(4)).zip(colours) {
+                    shown[..3].copy_from_slice(colour);
+                }
                 true
             }
         };
@@ -203,6 +201,13 @@ impl Window {
         let last = row[end - 1];
         row[end..].fill(last);
         &row[MARGIN..end]
+    }
+}
+
+/// Writes a row as red, green, blue and 255.
+fn show(row: &[Pixel], shown: &mut [u8]) {
+    for (shown, pixel) in shown.as_chunks_mut::<4>().0.iter_mut().zip(row) {
+        *shown = (pixel << 8 | 255).to_be_bytes();
     }
 }
 
