@@ -1,7 +1,9 @@
 //! The picture on its way to the technician: when, how good, and the thread that captures, encodes and sends.
 
 mod budget;
+mod casting;
 mod cells;
+mod company;
 mod figures;
 mod ledger;
 mod moves;

@@ -64,10 +64,11 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// What to do at `now`; `line_free`: the transport would take a frame.
-    pub(super) fn next(&self, now: Instant, wanted: Wanted, line_free: bool) -> Step {
+    /// What to do at `now`; `line_free`: the transport would take a frame; `fps`: most frames per second.
+    pub(super) fn next(&self, now: Instant, wanted: Wanted, line_free: bool, fps: u32) -> Step {
         let keyframe_from = self.last_keyframe.map_or(now, |last| last + KEYFRAME_INTERVAL);
-        let next_from = self.last_frame.and_then(|last| (last + INTERVAL).checked_sub(EARLY)).unwrap_or(now);
+        let interval = INTERVAL.max(Duration::from_secs(1) / fps.max(1));
+        let next_from = self.last_frame.and_then(|last| (last + interval).checked_sub(EARLY)).unwrap_or(now);
         let reason_from = match wanted {
             Wanted { next: true, .. } => next_from,
             Wanted { keyframe: true, .. } => keyframe_from,
@@ -114,7 +115,7 @@ mod tests {
     fn started() -> (Schedule, Instant) {
         let now = Instant::now();
         let mut schedule = Schedule::default();
-        assert_eq!(schedule.next(now, KEYFRAME, true), Step::Frame { keyframe: true });
+        assert_eq!(schedule.next(now, KEYFRAME, true, 60), Step::Frame { keyframe: true });
         schedule.sent(now, true, 8_000, RATE);
         (schedule, now)
     }
@@ -122,8 +123,8 @@ mod tests {
     #[test]
     fn nothing_happens_without_a_reason() {
         let (schedule, now) = started();
-        assert_eq!(schedule.next(now, Wanted::default(), true), Step::Wait);
-        assert_eq!(schedule.next(now + Duration::from_hours(1), Wanted::default(), true), Step::Wait);
+        assert_eq!(schedule.next(now, Wanted::default(), true, 60), Step::Wait);
+        assert_eq!(schedule.next(now + Duration::from_hours(1), Wanted::default(), true, 60), Step::Wait);
     }
 
     #[test]
@@ -149,8 +150,8 @@ mod tests {
     fn a_busy_line_is_waited_for_and_only_the_newest_frame_goes() {
         let (schedule, now) = started();
         let now = now + Duration::from_secs(1);
-        assert_eq!(schedule.next(now, NEXT, false), Step::WaitUntil(now + LOOK_AGAIN));
-        assert_eq!(schedule.next(now + LOOK_AGAIN, NEXT, true), Step::Frame { keyframe: false });
+        assert_eq!(schedule.next(now, NEXT, false, 60), Step::WaitUntil(now + LOOK_AGAIN));
+        assert_eq!(schedule.next(now + LOOK_AGAIN, NEXT, true, 60), Step::Frame { keyframe: false });
     }
 
     #[test]
@@ -158,11 +159,11 @@ mod tests {
         let (mut schedule, now) = started();
         let now = now + Duration::from_secs(1);
         schedule.sent(now, false, 2_500_000, RATE);
-        let Step::WaitUntil(then) = schedule.next(now, NEXT, true) else {
+        let Step::WaitUntil(then) = schedule.next(now, NEXT, true, 60) else {
             panic!("half a second of line is in use")
         };
         assert_eq!(then + BURST, now + Duration::from_millis(500));
-        assert_eq!(schedule.next(then, NEXT, true), Step::Frame { keyframe: false });
+        assert_eq!(schedule.next(then, NEXT, true, 60), Step::Frame { keyframe: false });
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
         let (mut keyframes, mut frames, start) = (0, 0, now);
         while now < start + Duration::from_secs(5) {
             now += Duration::from_millis(5);
-            if let Step::Frame { keyframe } = schedule.next(now, BOTH, true) {
+            if let Step::Frame { keyframe } = schedule.next(now, BOTH, true, 60) {
                 keyframes += u32::from(keyframe);
                 frames += 1;
                 schedule.sent(now, keyframe, 8_000, RATE);
@@ -184,8 +185,8 @@ mod tests {
     #[test]
     fn who_can_decode_nothing_else_waits_for_a_keyframe() {
         let (schedule, now) = started();
-        assert_eq!(schedule.next(now, KEYFRAME, true), Step::WaitUntil(now + KEYFRAME_INTERVAL));
+        assert_eq!(schedule.next(now, KEYFRAME, true, 60), Step::WaitUntil(now + KEYFRAME_INTERVAL));
         let later = now + KEYFRAME_INTERVAL;
-        assert_eq!(schedule.next(later, KEYFRAME, true), Step::Frame { keyframe: true });
+        assert_eq!(schedule.next(later, KEYFRAME, true, 60), Step::Frame { keyframe: true });
     }
 }

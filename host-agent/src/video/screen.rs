@@ -40,14 +40,14 @@ impl Screen {
         Self { grid: Grid { width, height }, finder: Finder::default() }
     }
 
-    /// Its size.
-    pub(super) const fn grid(&self) -> Grid {
-        self.grid
-    }
-
     /// Whether this is a picture of it.
     pub(super) fn fits(&self, frame: &Frame<'_>) -> bool {
         (u32::from(self.grid.width), u32::from(self.grid.height)) == (frame.width, frame.height)
+    }
+
+    /// Whether a view lies within it: layout and picture change one after the other.
+    pub(super) fn holds(&self, view: Area) -> bool {
+        view.within(self.grid.width, self.grid.height)
     }
 
     /// All pixels: blue, green, red and a byte without meaning for each, rows without gaps.

@@ -1,12 +1,13 @@
 //! One encoder and the picture it reads, for all viewers that look at the same part of the desktop over lines alike.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nearhand_encoder::{Config, Encoder, Error as EncoderError, Params, Picture, Rect, Scale};
 use nearhand_protocol::picture::Area;
 
 use super::ViewerId;
+use super::rate;
 use super::region::{Grid, Region};
 use super::schedule::Schedule;
 use super::screen::Screen;
@@ -29,6 +30,8 @@ pub(super) struct Stream {
     encoder: Encoder,
     /// What the picture does not show yet, from the corner of the area.
     changed: Region,
+    scale: rate::Scale,
+    begun: Instant,
 }
 
 /// A frame of it.
@@ -42,15 +45,28 @@ pub(super) struct Encoded {
 
 impl Stream {
     /// A stream that has shown nothing.
-    pub(super) fn new(key: Key, bitrate: u32) -> Result<Self, EncoderError> {
+    pub(super) fn new(
+        key: Key,
+        scale: rate::Scale,
+        bitrate: u32,
+        now: Instant,
+    ) -> Result<Self, EncoderError> {
         let area = key.area;
         let view = Rect::new(area.x.into(), area.y.into(), area.width.into(), area.height.into());
-        let (width, height) = Scale::largest(view.width, view.height).size(view.width, view.height);
+        let largest = Scale::largest(view.width, view.height).size(view.width, view.height);
+        let (of, parts) = scale.fraction();
+        let side = |side: u32, most: u32| (side * of).div_ceil(parts).clamp(1, most);
+        let (width, height) = (side(view.width, largest.0), side(view.height, largest.1));
         let picture = Picture::of(view, width, height)?;
         let encoder = Encoder::new(&Config::new(width, height, bitrate))?;
         let mut changed = Region::new(Grid { width: area.width, height: area.height });
         changed.add(Area::new(0, 0, area.width, area.height));
-        Ok(Self { key, schedule: Schedule::default(), picture, encoder, changed })
+        Ok(Self { key, schedule: Schedule::default(), picture, encoder, changed, scale, begun: now })
+    }
+
+    /// Whether it has this scale, or is too young to change it.
+    pub(super) fn fits(&self, scale: rate::Scale, now: Instant, least: Duration) -> bool {
+        self.scale == scale || now.saturating_duration_since(self.begun) < least
     }
 
     /// The pixels of a frame that hold the view.

@@ -1,5 +1,8 @@
 //! One technician's tab: what it looks at, what it has, and what is sent to it next.
 
+mod allowance;
+mod sending;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,24 +10,26 @@ use nearhand_protocol::channel::Channel;
 use nearhand_protocol::control::{Figures, Quality, Watch};
 use nearhand_protocol::cursor::CursorMessage;
 use nearhand_protocol::grant::ViewGrant;
-use nearhand_protocol::picture::{Area, Cells as CellSet, MAX_STEPS, Painted, Step, Update, View};
+use nearhand_protocol::picture::{Area, Painted, View};
 use nearhand_protocol::tile;
 use nearhand_protocol::wire::encode;
 
 use super::ViewerId;
 use super::budget::Bucket;
 use super::cells::Cells;
+use super::company::Company;
 use super::figures::Tally;
 use super::ledger::{Ledger, Sent};
-use super::plan::{self, Limits, STEP, Tile};
+use super::plan::{self, STEP};
 use super::rate::Rate;
 use super::region::Grid;
 use super::repair::{self, Repair};
 use super::screen::{Change, Screen, Shift};
 use super::stream::within;
-use super::trace::{self, Kind, Look};
+use super::trace::Look;
 use crate::cursor::Cursor;
-use crate::rtc::{SendError, Transport};
+use crate::rtc::Transport;
+use allowance::code;
 
 /// A channel that takes nothing is tried again after this long.
 const REFUSED: Duration = Duration::from_millis(15);
@@ -36,13 +41,8 @@ const LOOK_ELSEWHERE: Duration = Duration::from_millis(100);
 const REFRESH: Duration = Duration::from_millis(500);
 /// The round trip where it is not known.
 const ROUND_TRIP: Duration = Duration::from_millis(60);
-/// Where packets are lost, an update is one of them; else it is a few.
-const SHORT: usize = 1_100;
-const LONG: usize = 16 * 1024;
 /// This part of the packets lost is more than an accident.
 const LOSSY: f32 = 0.005;
-/// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
-const TILES_MOST: f64 = 350_000.0;
 /// What the technician who saves data gets, in bits per second.
 const SAVING: u32 = 1_000_000;
 
@@ -57,8 +57,8 @@ pub(super) struct Viewer {
     pub(super) view: View,
     /// It has every frame of its stream since the last keyframe.
     pub(super) synced: bool,
-    /// It could not take a frame of its stream since then.
-    pub(super) busy_since: Option<Instant>,
+    /// How its line is beside those of the others.
+    pub(super) company: Company,
     watch: Watch,
     wish: Option<Watch>,
     looked_elsewhere: Option<Instant>,
@@ -102,7 +102,7 @@ impl Viewer {
             tally: Tally::default(),
             view: View { number: 0, monitor: None, area },
             synced: false,
-            busy_since: None,
+            company: Company::default(),
             watch: Watch::default(),
             wish: None,
             looked_elsewhere: None,
@@ -239,6 +239,21 @@ impl Viewer {
         if self.watch.quality == Quality::SaveData { bitrate.min(SAVING) } else { bitrate }
     }
 
+    /// Most frames a second that it gets.
+    pub(super) fn fps(&self) -> u32 {
+        let fps = self.rate.fps();
+        match self.watch.quality {
+            Quality::Auto | Quality::Smooth => fps,
+            Quality::Sharp => fps.min(30),
+            Quality::SaveData => fps.min(12),
+        }
+    }
+
+    /// Whose stream it looks at: its own, or that of everybody.
+    pub(super) fn own_stream(&self) -> Option<ViewerId> {
+        self.company.is_apart().then_some(self.id)
+    }
+
     /// Sends what is due but frames; `looked`: when the screen was read last, `running`: frames go on elsewhere.
     pub(super) fn attend(
         &mut self,
@@ -293,88 +308,9 @@ impl Viewer {
         attended
     }
 
-    fn repair(
-        &mut self,
-        now: Instant,
-        screen: &Screen,
-        coder: &mut tile::Encoder,
-        (pointer, running): ((u16, u16), bool),
-        attended: &mut Attended,
-    ) {
-        let areas = match repair::next(&self.cells, now, pointer) {
-            Repair::Now(areas) => areas,
-            Repair::From(then) => return attended.at(then),
-            Repair::Nothing => return,
-        };
-        let rate = self.repair_rate(now, running);
-        let depth = (rate * 0.02).max(4_096.0);
-        if self.repaired.level(now, rate, depth) == 0 {
-            let wait = Duration::from_secs_f64(self.repaired.wait(rate, 1.0));
-            return attended.at(now + wait.clamp(Duration::from_millis(1), Duration::from_secs(1)));
-        }
-        let mut left = self.repaired.level(now, rate, depth);
-        let mut tiles = Vec::new();
-        for area in areas {
-            let Some(coded) = code(coder, screen, self.view.area, area, LARGEST) else { continue };
-            let bytes = coded.len() + STEP;
-            self.repaired.take(bytes);
-            tiles.push(Tile { area, coded });
-            if bytes >= left {
-                break;
-            }
-            left -= bytes;
-        }
-        if self.send_tiles(tiles, now, None) {
-            attended.more = true;
-        } else {
-            attended.at(now + REFUSED);
-        }
-    }
-
-    /// The cells that a frame would be for: those that wait for one, and those of frames that did not come yet.
-    pub(super) fn wants(&self) -> Vec<usize> {
-        let mut cells: Vec<usize> = self.cells.by_video().collect();
-        if !cells.is_empty() {
-            cells.extend(
-                self.ledger
-                    .awaited()
-                    .filter(|(cell, number)| self.cells.shows(*cell, *number))
-                    .map(|(cell, _)| cell),
-            );
-        }
-        cells
-    }
-
     /// Whether a frame would be for anything.
     pub(super) fn wants_frame(&self) -> bool {
         self.is_watching() && self.cells.by_video().next().is_some()
-    }
-
-    /// Announces a frame that will have this timestamp and size; false where that can't be said now.
-    pub(super) fn announce(&mut self, timestamp: u32, (width, height): (u32, u32), now: Instant) -> bool {
-        let wanted = self.wants();
-        if wanted.is_empty() {
-            return true;
-        }
-        let mut flags = vec![false; self.cells.grid().count()];
-        wanted.iter().for_each(|cell| flags[*cell] = true);
-        let cells = CellSet::from_flags(flags);
-        let step = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
-        let number = self.ledger.next_number();
-        if self.send(vec![step], now).is_err() {
-            return false;
-        }
-        self.cells.frame(&wanted, number);
-        self.note(Sent { number, at: now, areas: Vec::new(), sources: Vec::new(), cells: wanted }, now);
-        true
-    }
-
-    /// The frame that was announced last does not come.
-    pub(super) fn frame_failed(&mut self, now: Instant) {
-        self.synced = false;
-        for sent in self.ledger.give_up_frames() {
-            self.lose(&sent, now);
-        }
     }
 
     /// What is told to the panel, where it is open and the time has come; else when.
@@ -388,6 +324,11 @@ impl Viewer {
         }
         let (bitrate, exact) = (self.bitrate(), self.cells.exact_percent());
         Ok(Some(self.tally.take(now, &self.transport.stats(), bitrate, exact)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn exact_percent(&self) -> u8 {
+        self.cells.exact_percent()
     }
 
     /// Says something about the cursor.
@@ -410,79 +351,6 @@ impl Viewer {
         }
     }
 
-    /// Sends tiles in as few updates as the line likes, and notes what was sent; false where the channel refused.
-    fn send_tiles(&mut self, tiles: Vec<Tile>, now: Instant, looked: Option<(&Look, Instant)>) -> bool {
-        let moving = std::mem::take(&mut self.moving);
-        let mut moves = moving.as_slice();
-        let most = if self.rate.loss() > LOSSY { SHORT } else { LONG };
-        let mut tiles = tiles.into_iter().peekable();
-        while tiles.peek().is_some() || !moves.is_empty() {
-            let (mut batch, mut bytes) = (Vec::new(), moves.len() * STEP);
-            while let Some(tile) = tiles.next_if(|tile| {
-                batch.is_empty() || (bytes + tile.coded.len() + STEP <= most && batch.len() < MAX_STEPS)
-            }) {
-                bytes += tile.coded.len() + STEP;
-                batch.push(tile);
-            }
-            let number = self.ledger.next_number();
-            let since = self.ledger.since();
-            let first = moves.iter().map(|shift| Step::Move {
-                since,
-                from_x: shift.from.x,
-                from_y: shift.from.y,
-                to: shift.to,
-            });
-            let then = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded });
-            let Ok(bytes) = self.send(first.chain(then).collect(), now) else {
-                moves.iter().for_each(|shift| self.cells.stay(shift.to));
-                return false;
-            };
-            self.tally.tiles(batch.len(), bytes);
-            for shift in moves {
-                self.tally.moved(shift.to.pixels());
-                self.cells.tile(shift.to, number);
-            }
-            batch.iter().for_each(|tile| self.cells.tile(tile.area, number));
-            let areas =
-                moves.iter().map(|shift| shift.to).chain(batch.iter().map(|tile| tile.area)).collect();
-            let sources = std::mem::take(&mut moves).iter().map(|shift| shift.from).collect();
-            self.note(Sent { number, at: now, areas, sources, cells: Vec::new() }, now);
-            if let Some((look, encoded)) = looked {
-                trace::sent(Kind::Tiles, number, look, look.grabbed, encoded);
-            }
-        }
-        true
-    }
-
-    fn send(&mut self, steps: Vec<Step<'_>>, now: Instant) -> Result<usize, SendError> {
-        let update = Update { view: self.view.number, number: self.ledger.next_number(), steps };
-        let message = match encode(&update) {
-            Ok(message) => message,
-            Err(error) => {
-                // What is built here keeps to the bounds; if not, it is not sent, and seen in the log.
-                tracing::warn!(%error, "an update of the picture can't be sent");
-                return Err(SendError::TooLong);
-            }
-        };
-        let bytes = message.len();
-        match self.transport.send(Channel::Picture, message.into()) {
-            Ok(()) => {
-                self.rate.sent_tiles(bytes);
-                Ok(bytes)
-            }
-            Err(error) => {
-                self.refused_until = Some(now + REFUSED);
-                Err(error)
-            }
-        }
-    }
-
-    fn note(&mut self, sent: Sent, now: Instant) {
-        if let Some(pushed_out) = self.ledger.sent(sent) {
-            self.lose(&pushed_out, now);
-        }
-    }
-
     fn lose(&mut self, sent: &Sent, now: Instant) {
         for area in &sent.areas {
             self.cells.lose(*area, sent.number, now);
@@ -497,43 +365,4 @@ impl Viewer {
     fn round_trip(&self) -> Duration {
         self.transport.stats().round_trip.unwrap_or(ROUND_TRIP)
     }
-
-    /// More is under way than the line carries in a moment.
-    fn lags(&self, now: Instant) -> bool {
-        let moment = (f64::from(self.rate.pacing(now)) / 8.0 * 0.03) as usize;
-        self.transport.buffered(Channel::Picture) > moment.max(16 * 1024)
-    }
-
-    fn limits(&mut self, now: Instant) -> Limits {
-        let line = f64::from(self.bitrate()) / 8.0;
-        let (share, scale) = match self.watch.quality {
-            Quality::Auto => (0.5, 1.0),
-            Quality::Sharp => (0.9, 2.0),
-            Quality::Smooth | Quality::SaveData => (0.3, 0.5),
-        };
-        let rate = (line * share).min(TILES_MOST * scale);
-        let moment = self.rate.tile_budget(now) as f64 * 0.5 * scale;
-        let level = self.spent.level(now, rate, (rate * 0.4).max(moment));
-        let moment = moment.clamp(SHORT as f64, LARGEST as f64) as usize;
-        Limits { bytes: level.min(moment), small: SHORT }
-    }
-
-    fn repair_rate(&self, now: Instant, running: bool) -> f64 {
-        let line = f64::from(self.bitrate()) / 8.0;
-        match self.watch.quality {
-            _ if running => line * 0.25,
-            Quality::SaveData => line * 0.5,
-            _ => f64::from(self.rate.pacing(now)) / 8.0 * 0.8,
-        }
-    }
-}
-
-/// The longest tile: with what is around it, it fits one message.
-const LARGEST: usize = Channel::MAX_MESSAGE - 256;
-
-fn code(coder: &mut tile::Encoder, screen: &Screen, view: Area, part: Area, most: usize) -> Option<Vec<u8>> {
-    let mut coded = Vec::new();
-    let pixels = screen.from(view.x + part.x, view.y + part.y);
-    let size = (part.width, part.height);
-    coder.encode_within(pixels, screen.stride(), size, most.min(LARGEST), &mut coded).then_some(coded)
 }

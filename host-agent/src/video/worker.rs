@@ -4,28 +4,25 @@
 use std::time::{Duration, Instant};
 
 use nearhand_desktop::{Capture, Error as DesktopError, Event as DesktopEvent};
-use nearhand_encoder::{Error as EncoderError, Params};
+use nearhand_encoder::Error as EncoderError;
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::picture::Area;
 use nearhand_protocol::tile;
 use tokio::sync::mpsc;
 
-use super::schedule::{Pace, Step, Wanted};
+use super::casting::Casting;
+use super::schedule::Pace;
 use super::screen::Screen;
-use super::stream::{Key, Stream};
-use super::trace::{self, Kind, Look};
+use super::trace::Look;
 use super::viewer::Viewer;
 use super::{Change, Event, Order, Shared, ViewerId};
 use crate::cursor::Cursor;
 use crate::input::Placed;
-use crate::rtc::EncodedFrame;
 
 /// A screen that can't be captured is tried again after this long.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
 /// Most tabs that the screen is shown to.
 const MOST_VIEWERS: usize = 8;
-/// A stream whose last frame is not older than this is running.
-const RUNNING: Duration = Duration::from_millis(200);
 
 /// Why nothing can be shown any more.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +40,7 @@ pub(super) struct Worker<'a> {
     events: &'a mpsc::Sender<Event>,
     placed: Placed,
     viewers: Vec<Viewer>,
-    streams: Vec<Stream>,
+    casting: Casting,
     screen: Option<Screen>,
     coder: tile::Encoder,
     pace: Pace,
@@ -53,19 +50,14 @@ pub(super) struct Worker<'a> {
     pointer: (u16, u16),
     /// The screen could not be captured, and when it is tried again.
     unavailable: Option<Instant>,
-    started: Instant,
-    /// The RTP timestamp of that moment.
-    first_timestamp: u32,
-    /// The last frame's time, in ticks of 90 kHz.
-    last_tick: u64,
 }
 
 /// When to look again at the latest.
 #[derive(Debug, Default)]
-struct Wake(Option<Instant>);
+pub(super) struct Wake(Option<Instant>);
 
 impl Wake {
-    fn at(&mut self, then: Instant) {
+    pub(super) fn at(&mut self, then: Instant) {
         self.0 = Some(self.0.map_or(then, |wake| wake.min(then)));
     }
 }
@@ -84,7 +76,7 @@ impl<'a> Worker<'a> {
             events,
             placed,
             viewers: Vec::new(),
-            streams: Vec::new(),
+            casting: Casting::new(now, rand::random()),
             screen: None,
             coder: tile::Encoder::default(),
             pace: Pace::default(),
@@ -92,9 +84,6 @@ impl<'a> Worker<'a> {
             looked: Look { damage: now, grab: now, grabbed: now },
             pointer: (0, 0),
             unavailable: None,
-            started: now,
-            first_timestamp: rand::random(),
-            last_tick: 0,
         }
     }
 
@@ -166,9 +155,8 @@ impl<'a> Worker<'a> {
 
     /// Ends the streams that nobody looks at, and forgets the screen with the last viewer.
     fn tidy(&mut self) {
-        let viewers = &self.viewers;
-        self.streams.retain(|stream| viewers.iter().any(|viewer| shows(stream, viewer)));
-        if viewers.is_empty() {
+        self.casting.tidy(&self.viewers);
+        if self.viewers.is_empty() {
             self.screen = None;
         }
     }
@@ -176,7 +164,7 @@ impl<'a> Worker<'a> {
     fn resized(&mut self) {
         self.damaged = true;
         self.screen = None;
-        self.streams.clear();
+        self.casting.clear();
         if self.viewers.is_empty() {
             return;
         }
@@ -207,8 +195,8 @@ impl<'a> Worker<'a> {
             self.look(now, &mut wake)?;
         }
         let mut more = self.attend(&mut wake);
-        for at in 0..self.streams.len() {
-            more |= self.stream(at, &mut wake)?;
+        if let Some(screen) = &self.screen {
+            more |= self.casting.cast(&mut self.viewers, screen, &self.looked, &mut wake)?;
         }
         if more {
             return Ok(Some(Duration::ZERO));
@@ -286,9 +274,7 @@ impl<'a> Worker<'a> {
         if !change.areas.is_empty() {
             self.viewers.iter_mut().for_each(|viewer| viewer.follow(&change, captured));
         }
-        for area in &change.areas {
-            self.streams.iter_mut().for_each(|stream| stream.change(*area));
-        }
+        self.casting.follow(&change);
         self.viewers.iter_mut().for_each(|viewer| viewer.tally.captured(grabbed - grab));
         if self.unavailable.take().is_some() {
             self.tell(Event::Screen { available: true });
@@ -303,104 +289,19 @@ impl<'a> Worker<'a> {
         for viewer in &mut self.viewers {
             let now = Instant::now();
             let corner = viewer.view.area;
-            if !fits(screen, corner) {
+            if !screen.holds(corner) {
                 continue;
             }
             let pointer = (self.pointer.0.saturating_sub(corner.x), self.pointer.1.saturating_sub(corner.y));
-            let running = self
-                .streams
-                .iter()
-                .any(|stream| shows(stream, viewer) && stream.schedule.is_running(now, RUNNING));
+            let running = self.casting.is_running(viewer, now);
             let attended = viewer.attend(now, screen, &mut self.coder, &self.looked, (pointer, running));
             more |= attended.more;
             if let Some(then) = attended.again {
                 wake.at(then);
             }
             viewer.measure(now);
-            if viewer.wants_frame() && !self.streams.iter().any(|stream| shows(stream, viewer)) {
-                let key = Key { area: corner, own: None };
-                match Stream::new(key, viewer.bitrate()) {
-                    Ok(stream) => self.streams.push(stream),
-                    Err(error) => tracing::error!(%error, "no video of this view"),
-                }
-            }
         }
         more
-    }
-
-    /// Makes the frame of a stream that is due, if one is. True where one was made.
-    fn stream(&mut self, at: usize, wake: &mut Wake) -> Result<bool, WorkerError> {
-        let now = Instant::now();
-        let (stream, Some(screen)) = (&mut self.streams[at], &self.screen) else { return Ok(false) };
-        let viewers: Vec<&mut Viewer> = self
-            .viewers
-            .iter_mut()
-            .filter(|viewer| shows(stream, viewer) && fits(screen, viewer.view.area))
-            .collect();
-        let mut wanted = Wanted::default();
-        for viewer in viewers.iter().filter(|viewer| viewer.wants_frame()) {
-            if viewer.synced {
-                wanted.next = true;
-            } else {
-                wanted.keyframe = true;
-            }
-        }
-        let free = viewers.iter().all(|viewer| !viewer.is_watching() || viewer.transport.can_send_frame());
-        let keyframe = match stream.schedule.next(now, wanted, free) {
-            Step::Wait => return Ok(false),
-            Step::WaitUntil(then) => {
-                wake.at(then);
-                return Ok(false);
-            }
-            Step::Frame { keyframe } => keyframe,
-        };
-        // Two frames of one timestamp would be one picture to the browser.
-        let since = self.looked.grabbed.saturating_duration_since(self.started);
-        let tick = ((since.as_micros() * 90 / 1000) as u64).max(self.last_tick + 1);
-        let timestamp = self.first_timestamp.wrapping_add(tick as u32);
-        let size = stream.size();
-        let (mut takers, mut others) = (Vec::new(), Vec::new());
-        for viewer in viewers {
-            let takes =
-                viewer.is_watching() && (keyframe || viewer.synced) && viewer.announce(timestamp, size, now);
-            if takes { takers.push(viewer) } else { others.push(viewer) }
-        }
-        if takers.is_empty() {
-            wake.at(now + Duration::from_millis(15));
-            return Ok(false);
-        }
-        // They miss a frame that the next one refers to.
-        others.into_iter().for_each(|viewer| viewer.synced = false);
-        self.last_tick = tick;
-        let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
-        let params = Params { keyframe, ..Params::new(tick as i64 / 90) };
-        let encoded = stream.encode(screen, &params, bitrate)?;
-        let done = Instant::now();
-        let Some(encoded) = encoded else {
-            takers.iter_mut().for_each(|viewer| viewer.frame_failed(done));
-            return Ok(true);
-        };
-        let bits = encoded.annex_b.len() as u64 * 8;
-        stream.schedule.sent(done, encoded.keyframe, bits, bitrate);
-        for viewer in takers {
-            // The customer may have taken the leave back while this frame was being encoded.
-            if viewer.grant.check().is_err() {
-                continue;
-            }
-            let frame =
-                EncodedFrame { annex_b: encoded.annex_b.clone(), timestamp, keyframe: encoded.keyframe };
-            if viewer.transport.send_frame(frame).is_err() {
-                // The encoder refers to a picture now that the other end never gets.
-                viewer.frame_failed(done);
-                continue;
-            }
-            trace::sent(Kind::Frame, timestamp, &self.looked, encoded.converted, done);
-            viewer.synced |= encoded.keyframe;
-            viewer.rate.sent(bits);
-            viewer.rate.coded(done, encoded.qp);
-            viewer.tally.frame(done - now, encoded.annex_b.len(), size);
-        }
-        Ok(true)
     }
 
     /// Says everything about the cursor to this viewer.
@@ -443,16 +344,6 @@ impl<'a> Worker<'a> {
         // The driver is gone only when everything ends, and this thread with it.
         let _ = self.events.blocking_send(event);
     }
-}
-
-/// Whether this stream is the viewer's.
-fn shows(stream: &Stream, viewer: &Viewer) -> bool {
-    stream.key.area == viewer.view.area && stream.key.own.is_none_or(|own| own == viewer.id)
-}
-
-/// Whether a view of the layout lies within what was captured: the two change one after the other.
-fn fits(screen: &Screen, area: Area) -> bool {
-    area.within(screen.grid().width, screen.grid().height)
 }
 
 /// What of the picture is shown of this monitor, or of all.

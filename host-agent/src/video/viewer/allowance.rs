@@ -1,0 +1,105 @@
+//! How much may go as tiles, by the line and by what the technician wants.
+
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::channel::Channel;
+use nearhand_protocol::control::Quality;
+use nearhand_protocol::picture::Area;
+use nearhand_protocol::tile;
+
+use super::super::plan::{Limits, STEP, Tile};
+use super::super::repair::{self, Repair};
+use super::super::screen::Screen;
+use super::sending::SHORT;
+use super::{Attended, REFUSED, Viewer};
+
+/// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
+const TILES_MOST: f64 = 350_000.0;
+
+/// The longest tile: with what is around it, it fits one message.
+pub(super) const LARGEST: usize = Channel::MAX_MESSAGE - 256;
+
+pub(super) fn code(
+    coder: &mut tile::Encoder,
+    screen: &Screen,
+    view: Area,
+    part: Area,
+    most: usize,
+) -> Option<Vec<u8>> {
+    let mut coded = Vec::new();
+    let pixels = screen.from(view.x + part.x, view.y + part.y);
+    let size = (part.width, part.height);
+    coder.encode_within(pixels, screen.stride(), size, most.min(LARGEST), &mut coded).then_some(coded)
+}
+
+impl Viewer {
+    /// Makes exact what rests.
+    pub(super) fn repair(
+        &mut self,
+        now: Instant,
+        screen: &Screen,
+        coder: &mut tile::Encoder,
+        (pointer, running): ((u16, u16), bool),
+        attended: &mut Attended,
+    ) {
+        let areas = match repair::next(&self.cells, now, pointer) {
+            Repair::Now(areas) => areas,
+            Repair::From(then) => return attended.at(then),
+            Repair::Nothing => return,
+        };
+        let rate = self.repair_rate(now, running);
+        let depth = (rate * 0.02).max(4_096.0);
+        if self.repaired.level(now, rate, depth) == 0 {
+            let wait = Duration::from_secs_f64(self.repaired.wait(rate, 1.0));
+            return attended.at(now + wait.clamp(Duration::from_millis(1), Duration::from_secs(1)));
+        }
+        let mut left = self.repaired.level(now, rate, depth);
+        let mut tiles = Vec::new();
+        for area in areas {
+            let Some(coded) = code(coder, screen, self.view.area, area, LARGEST) else { continue };
+            let bytes = coded.len() + STEP;
+            self.repaired.take(bytes);
+            tiles.push(Tile { area, coded });
+            if bytes >= left {
+                break;
+            }
+            left -= bytes;
+        }
+        if self.send_tiles(tiles, now, None) {
+            attended.more = true;
+        } else {
+            attended.at(now + REFUSED);
+        }
+    }
+
+    /// More is under way than the line carries in a moment.
+    pub(super) fn lags(&self, now: Instant) -> bool {
+        let moment = (f64::from(self.rate.pacing(now)) / 8.0 * 0.03) as usize;
+        self.transport.buffered(Channel::Picture) > moment.max(16 * 1024)
+    }
+
+    pub(super) fn limits(&mut self, now: Instant) -> Limits {
+        let line = f64::from(self.bitrate()) / 8.0;
+        let (share, scale) = match self.watch.quality {
+            Quality::Auto => (0.5, 1.0),
+            Quality::Sharp => (0.9, 2.0),
+            Quality::Smooth | Quality::SaveData => (0.3, 0.5),
+        };
+        let rate = (line * share).min(TILES_MOST * scale);
+        let under_way = self.transport.buffered(Channel::Picture);
+        let moment = self.rate.tile_budget(now).saturating_sub(under_way) as f64 * scale;
+        let level = self.spent.level(now, rate, (rate * 0.4).max(moment));
+        let moment = moment.clamp(SHORT as f64, LARGEST as f64) as usize;
+        Limits { bytes: level.min(moment), small: SHORT }
+    }
+
+    fn repair_rate(&self, now: Instant, running: bool) -> f64 {
+        let line = f64::from(self.bitrate()) / 8.0;
+        match self.watch.quality {
+            _ if running => line * 0.25,
+            Quality::SaveData => line * 0.5,
+            _ if self.rate.is_thin(now) => line * 0.8,
+            _ => f64::from(self.rate.pacing(now)) / 8.0 * 0.8,
+        }
+    }
+}

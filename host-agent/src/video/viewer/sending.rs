@@ -1,0 +1,143 @@
+//! Turning steps into updates, and remembering what was sent.
+
+use std::time::Instant;
+
+use nearhand_protocol::channel::Channel;
+use nearhand_protocol::picture::{Cells, MAX_STEPS, Step, Update};
+use nearhand_protocol::wire::encode;
+
+use super::super::ledger::Sent;
+use super::super::plan::{STEP, Tile};
+use super::super::trace::{self, Kind, Look};
+use super::{LOSSY, REFUSED, Viewer};
+use crate::rtc::SendError;
+
+/// Where packets are lost, an update is one of them; else it is a few.
+pub(super) const SHORT: usize = 1_100;
+const LONG: usize = 16 * 1024;
+
+impl Viewer {
+    /// The cells that a frame would be for: those that wait for one, and those of frames that did not come yet.
+    fn wants(&self) -> Vec<usize> {
+        let mut cells: Vec<usize> = self.cells.by_video().collect();
+        if !cells.is_empty() {
+            cells.extend(
+                self.ledger
+                    .awaited()
+                    .filter(|(cell, number)| self.cells.shows(*cell, *number))
+                    .map(|(cell, _)| cell),
+            );
+        }
+        cells
+    }
+
+    /// Announces a frame that will have this timestamp and size; false where that can't be said now.
+    pub(in crate::video) fn announce(
+        &mut self,
+        timestamp: u32,
+        (width, height): (u32, u32),
+        now: Instant,
+    ) -> bool {
+        let wanted = self.wants();
+        if wanted.is_empty() {
+            return true;
+        }
+        let mut flags = vec![false; self.cells.grid().count()];
+        wanted.iter().for_each(|cell| flags[*cell] = true);
+        let cells = Cells::from_flags(flags);
+        let step = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
+        let number = self.ledger.next_number();
+        if self.send(vec![step], now).is_err() {
+            return false;
+        }
+        self.cells.frame(&wanted, number);
+        self.note(Sent { number, at: now, areas: Vec::new(), sources: Vec::new(), cells: wanted }, now);
+        true
+    }
+
+    /// The frame that was announced last does not come.
+    pub(in crate::video) fn frame_failed(&mut self, now: Instant) {
+        self.synced = false;
+        for sent in self.ledger.give_up_frames() {
+            self.lose(&sent, now);
+        }
+    }
+
+    /// Sends tiles in as few updates as the line likes, and notes what was sent; false where the channel refused.
+    pub(super) fn send_tiles(
+        &mut self,
+        tiles: Vec<Tile>,
+        now: Instant,
+        looked: Option<(&Look, Instant)>,
+    ) -> bool {
+        let moving = std::mem::take(&mut self.moving);
+        let mut moves = moving.as_slice();
+        let most = if self.rate.loss() > LOSSY { SHORT } else { LONG };
+        let mut tiles = tiles.into_iter().peekable();
+        while tiles.peek().is_some() || !moves.is_empty() {
+            let (mut batch, mut bytes) = (Vec::new(), moves.len() * STEP);
+            while let Some(tile) = tiles.next_if(|tile| {
+                batch.is_empty() || (bytes + tile.coded.len() + STEP <= most && batch.len() < MAX_STEPS)
+            }) {
+                bytes += tile.coded.len() + STEP;
+                batch.push(tile);
+            }
+            let number = self.ledger.next_number();
+            let since = self.ledger.since();
+            let first = moves.iter().map(|shift| Step::Move {
+                since,
+                from_x: shift.from.x,
+                from_y: shift.from.y,
+                to: shift.to,
+            });
+            let then = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded });
+            let Ok(bytes) = self.send(first.chain(then).collect(), now) else {
+                moves.iter().for_each(|shift| self.cells.stay(shift.to));
+                return false;
+            };
+            self.tally.tiles(batch.len(), bytes);
+            for shift in moves {
+                self.tally.moved(shift.to.pixels());
+                self.cells.tile(shift.to, number);
+            }
+            batch.iter().for_each(|tile| self.cells.tile(tile.area, number));
+            let areas =
+                moves.iter().map(|shift| shift.to).chain(batch.iter().map(|tile| tile.area)).collect();
+            let sources = std::mem::take(&mut moves).iter().map(|shift| shift.from).collect();
+            self.note(Sent { number, at: now, areas, sources, cells: Vec::new() }, now);
+            if let Some((look, encoded)) = looked {
+                trace::sent(Kind::Tiles, number, look, look.grabbed, encoded);
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, steps: Vec<Step<'_>>, now: Instant) -> Result<usize, SendError> {
+        let update = Update { view: self.view.number, number: self.ledger.next_number(), steps };
+        let message = match encode(&update) {
+            Ok(message) => message,
+            Err(error) => {
+                // What is built here keeps to the bounds; if not, it is not sent, and seen in the log.
+                tracing::warn!(%error, "an update of the picture can't be sent");
+                return Err(SendError::TooLong);
+            }
+        };
+        let bytes = message.len();
+        match self.transport.send(Channel::Picture, message.into()) {
+            Ok(()) => {
+                self.rate.sent_tiles(bytes);
+                Ok(bytes)
+            }
+            Err(error) => {
+                self.refused_until = Some(now + REFUSED);
+                Err(error)
+            }
+        }
+    }
+
+    fn note(&mut self, sent: Sent, now: Instant) {
+        if let Some(pushed_out) = self.ledger.sent(sent) {
+            self.lose(&pushed_out, now);
+        }
+    }
+}
