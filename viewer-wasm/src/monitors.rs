@@ -100,13 +100,14 @@ impl Monitors {
         self.layout.as_ref()?.monitors.iter().find(|monitor| monitor.id == id)
     }
 
-    /// The monitor with this number, or all of them; `None` where there is none.
-    pub(crate) fn numbered(&self, number: u8) -> Option<Option<u8>> {
+    /// What the technician means by this number, counted from 1 as in the menu; 0: all of them. `None` where there is no
+    /// such monitor, or only one.
+    pub(crate) fn numbered(&self, number: u8) -> Option<Event> {
         let layout = self.layout.as_ref().filter(|layout| layout.monitors.len() > 1)?;
-        match number.checked_sub(1) {
-            None => Some(None),
-            Some(place) => map::in_order(layout).get(usize::from(place)).map(|monitor| Some(monitor.id)),
-        }
+        Some(Event::Choose(match number.checked_sub(1) {
+            None => None,
+            Some(place) => Some(map::in_order(layout).get(usize::from(place))?.id),
+        }))
     }
 
     fn render(&self) {

@@ -27,8 +27,8 @@ impl App {
         match event {
             monitors::Event::Choose(monitor) => self.choose(monitor),
             monitors::Event::Number(number) => {
-                if let Some(monitor) = self.monitors.numbered(number) {
-                    self.choose(monitor);
+                if let Some(choice) = self.monitors.numbered(number) {
+                    self.monitors_used(choice);
                 }
             }
             monitors::Event::Window(id) => self.open_window(id),
@@ -96,6 +96,7 @@ impl App {
         // The windows show parts of what comes: one of them alone would leave the others without.
         if monitor.is_some() && !self.windows.is_empty() {
             self.windows.clear();
+            self.toolbar.toast(picture::WINDOWS_CLOSED, false);
         }
         self.watching.set_monitor(monitor);
     }

@@ -185,7 +185,10 @@ impl OwnWindow {
     pub(crate) fn set_active(&self, active: bool, cursor: &str) {
         self.keyboard.set_active(active);
         self.pointer.set_active(active);
-        dom::set_style(&self.picture, "cursor", cursor);
+        // It carries a whole picture, which the browser would read anew.
+        if self.picture.style().get_property_value("cursor").as_deref() != Ok(cursor) {
+            dom::set_style(&self.picture, "cursor", cursor);
+        }
     }
 
     /// Lets go of every key and button; whether any was held.

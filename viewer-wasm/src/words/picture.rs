@@ -80,7 +80,7 @@ pub fn painted(frames: u32, updates: u32) -> String {
 
 /// A part in thousandths.
 pub fn permille(permille: u16) -> String {
-    if permille % 10 == 0 || permille >= 100 {
+    if permille.is_multiple_of(10) || permille >= 100 {
         format!("{} %", permille / 10)
     } else {
         format!("{}.{} %", permille / 10, permille % 10)
@@ -118,14 +118,12 @@ pub fn unnamed(number: usize) -> String {
 
 /// What is told of a monitor beside its name.
 pub fn monitor(monitor: &Monitor) -> String {
-    let mut words = format!("{} × {}", monitor.width, monitor.height);
-    if monitor.scale_percent != 100 {
-        words += &format!(" · {} %", monitor.scale_percent);
-    }
-    if monitor.primary {
-        words += " · main";
-    }
-    words
+    let scale = match monitor.scale_percent {
+        100 => String::new(),
+        percent => format!(" · {percent} %"),
+    };
+    let main = if monitor.primary { " · main" } else { "" };
+    format!("{} × {}{scale}{main}", monitor.width, monitor.height)
 }
 
 /// The monitor that was looked at is not there any more.
@@ -149,6 +147,9 @@ pub fn window_title(name: &str, machine: Option<&str>) -> String {
 /// The browser opens no window.
 pub const POPUP_BLOCKED: &str =
     "The browser blocked the window: allow pop-ups for this page, in its address bar, and try again.";
+
+/// One monitor was chosen while others had windows of their own.
+pub const WINDOWS_CLOSED: &str = "Only this monitor is sent now; the windows of single monitors were closed.";
 
 /// The line is silent: what it means for the picture, and for the input.
 pub fn silent(silent_ms: u64, machine: Option<&str>, controls: bool) -> (String, &'static str) {
