@@ -269,7 +269,11 @@ impl App {
             Input::Keyboard(event) => self.typed(event),
             Input::Signal(wire) => self.signal(wire),
             Input::Rtc(epoch, event) => return self.rtc(epoch, event),
-            Input::Stats(epoch, sample) => self.figures(epoch, &sample),
+            Input::Stats(epoch, mut sample) => {
+                // WebRTC counts only what it decodes itself.
+                sample.decoded += self.screen.decoded() as f64;
+                self.figures(epoch, &sample);
+            }
             Input::Tick => self.tick(),
             Input::Resized => {
                 self.screen.fit();

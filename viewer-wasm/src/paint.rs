@@ -349,23 +349,9 @@ impl Painter {
                     for cell in cells.indices(self.grid.len()) {
                         set[cell / 64] |= 1 << (cell % 64);
                     }
-                    let awaited = Awaited {
-                        number: update.number,
-                        key,
-                        timestamp: *timestamp,
-                        width: *width,
-                        height: *height,
-                        cells: set,
-                        over: Some(Vec::new()),
-                    };
-                    match self.newest.filter(|newest| is_at_or_after(*newest, *timestamp)) {
-                        Some(newest) => self.paint_frame(&awaited, newest, canvas).is_some(),
-                        None => {
-                            let at = self.awaited.partition_point(|other| other.key < key);
-                            self.awaited.insert(at, awaited);
-                            true
-                        }
-                    }
+                    let (timestamp, width, height) = (*timestamp, *width, *height);
+                    let (number, over) = (update.number, Some(Vec::new()));
+                    self.expect(Awaited { number, key, timestamp, width, height, cells: set, over }, canvas)
                 }
             };
         }
@@ -375,6 +361,16 @@ impl Painter {
             self.history.fail(update.number);
         }
         result
+    }
+
+    /// A frame is to paint: the one that is there already, or one that is awaited from now on.
+    fn expect(&mut self, awaited: Awaited, canvas: &mut impl Canvas) -> bool {
+        if let Some(newest) = self.newest.filter(|newest| is_at_or_after(*newest, awaited.timestamp)) {
+            return self.paint_frame(&awaited, newest, canvas).is_some();
+        }
+        let at = self.awaited.partition_point(|other| other.key < awaited.key);
+        self.awaited.insert(at, awaited);
+        true
     }
 
     /// An update of which something was painted: is that all of it?

@@ -220,9 +220,9 @@ impl Screen {
         self.painting.count();
     }
 
-    /// How many frames of the video were painted.
-    pub(crate) const fn frames(&self) -> u64 {
-        self.painting.frames()
+    /// How many frames of the current peer connection were decoded here, not by the browser's WebRTC.
+    pub(crate) const fn decoded(&self) -> u64 {
+        self.painting.decoded()
     }
 
     /// Nothing is shown any more, and nothing of it stays in the page.

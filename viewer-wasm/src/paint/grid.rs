@@ -125,15 +125,12 @@ impl Grid {
                     area.x == from.x && area.width == width && area.bottom() == u32::from(from.y)
                 })
             });
-            match above.and_then(|at| found.get_mut(at).map(|area| (at, area))) {
-                Some((at, area)) => {
-                    area.height += from.height;
-                    next.push(at);
-                }
-                None => {
-                    next.push(found.len());
-                    found.push(Area::new(from.x, from.y, width, from.height));
-                }
+            if let Some((at, area)) = above.and_then(|at| found.get_mut(at).map(|area| (at, area))) {
+                area.height += from.height;
+                next.push(at);
+            } else {
+                next.push(found.len());
+                found.push(Area::new(from.x, from.y, width, from.height));
             }
         };
         for cell in cells {

@@ -51,7 +51,9 @@ pub(super) struct Painting {
     converting: Option<Task>,
     /// The newest of those that wait.
     next: Option<Frame>,
+    /// Frames painted since the page was opened.
     frames: u64,
+    decoded: u64,
 }
 
 impl Painting {
@@ -66,6 +68,7 @@ impl Painting {
             converting: None,
             next: None,
             frames: 0,
+            decoded: 0,
         })
     }
 
@@ -82,6 +85,7 @@ impl Painting {
         self.sheet.let_go();
         self.painter = Painter::new();
         self.bare = false;
+        self.decoded = 0;
     }
 
     /// Nothing stays.
@@ -199,12 +203,13 @@ impl Painting {
         dom::set_attribute(canvas, "data-updates", &self.painter.painted().to_string());
     }
 
-    /// Frames of the video painted so far.
-    pub(super) const fn frames(&self) -> u64 {
-        self.frames
+    /// Frames of the current peer connection that were decoded here, not by the browser's WebRTC.
+    pub(super) const fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     fn frame(&mut self, frame: Frame) -> Result<Done, WireError> {
+        self.decoded += u64::from(self.decoder.is_some());
         let timestamp = frame.timestamp;
         let wanted = self.painter.wanted(timestamp);
         self.sheet.hold(frame);

@@ -27,7 +27,7 @@ pub(crate) enum Decoding {
 /// Decodes what comes over the channel.
 pub(crate) struct Decoder {
     assembly: Assembly,
-    decoder: Option<Running>,
+    running: Option<Running>,
     /// Nothing is of use before the next keyframe.
     waits: bool,
     sink: Sink<Decoding>,
@@ -49,7 +49,7 @@ impl Drop for Running {
 impl Decoder {
     /// Nothing is decoded so far.
     pub(crate) fn new(sink: Sink<Decoding>) -> Self {
-        Self { assembly: Assembly::default(), decoder: None, waits: true, sink }
+        Self { assembly: Assembly::default(), running: None, waits: true, sink }
     }
 
     /// A part of a frame; `false` where a keyframe is to be asked for.
@@ -66,23 +66,23 @@ impl Decoder {
 
     /// The decoder failed; the next keyframe starts another one.
     pub(crate) fn give_up(&mut self) {
-        self.decoder = None;
+        self.running = None;
         self.waits = true;
     }
 
     fn decode(&mut self, coded: &Coded) -> bool {
         let inside =
-            self.decoder.as_ref().and_then(|running| dom::number(&running.decoder, "decodeQueueSize"));
+            self.running.as_ref().and_then(|running| dom::number(&running.decoder, "decodeQueueSize"));
         if inside.is_some_and(|inside| inside > MOST_INSIDE) {
             self.give_up();
         }
         if self.waits && !coded.keyframe {
             return false;
         }
-        if self.decoder.is_none() {
-            self.decoder = start(&self.sink);
+        if self.running.is_none() {
+            self.running = start(&self.sink);
         }
-        let fed = self.decoder.as_ref().and_then(|running| feed(&running.decoder, coded));
+        let fed = self.running.as_ref().and_then(|running| feed(&running.decoder, coded));
         if fed.is_none() {
             self.give_up();
         }

@@ -8,7 +8,7 @@ use crate::dom;
 
 /// A `VideoFrame` of WebCodecs.
 pub(crate) struct Frame {
-    frame: JsValue,
+    own: JsValue,
     /// 90 kHz, as the host gave it.
     pub(crate) timestamp: u32,
     /// When its last packet came, as far as this page knows, and when it was decoded; milliseconds since 1970.
@@ -21,7 +21,7 @@ pub(crate) struct Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        dom::call(&self.frame, "close", &Array::new());
+        dom::call(&self.own, "close", &Array::new());
     }
 }
 
@@ -30,17 +30,16 @@ impl Frame {
     pub(crate) fn new(frame: JsValue, timestamp: Option<u32>) -> Option<Self> {
         let decoded_ms = dom::epoch_ms();
         let mut own =
-            Self { timestamp: 0, arrived_ms: decoded_ms, decoded_ms, visible: (0, 0), size: (0, 0), frame };
+            Self { timestamp: 0, arrived_ms: decoded_ms, decoded_ms, visible: (0, 0), size: (0, 0), own: frame };
         // From here on it is closed whatever happens.
-        own.timestamp = match timestamp {
-            Some(timestamp) => timestamp,
-            None => {
-                let metadata = dom::call(&own.frame, "metadata", &Array::new())?;
-                // Float to integer saturates.
-                dom::number(&metadata, "rtpTimestamp")? as u32
-            }
+        own.timestamp = if let Some(timestamp) = timestamp {
+            timestamp
+        } else {
+            let metadata = dom::call(&own.own, "metadata", &Array::new())?;
+            // Float to integer saturates.
+            dom::number(&metadata, "rtpTimestamp")? as u32
         };
-        let visible = dom::get(&own.frame, "visibleRect")?;
+        let visible = dom::get(&own.own, "visibleRect")?;
         let number = |name| dom::number(&visible, name).unwrap_or_default();
         own.visible = (number("x") as u32, number("y") as u32);
         own.size = (number("width") as u16, number("height") as u16);
@@ -54,12 +53,12 @@ impl Frame {
 
     /// The browser's object.
     pub(crate) const fn as_js(&self) -> &JsValue {
-        &self.frame
+        &self.own
     }
 
     /// Whether its pixels lie in this machine's memory, where we can read them as fast as the browser can.
     pub(crate) fn is_in_memory(&self) -> bool {
-        dom::string(&self.frame, "format").as_deref() == Some("I420")
+        dom::string(&self.own, "format").as_deref() == Some("I420")
     }
 
     /// A part of it, without copying: the browser converts only that when it draws. The part begins at even places.
@@ -67,7 +66,7 @@ impl Frame {
         let init = Object::new();
         dom::set(&init, "visibleRect", &self.rect(area));
         let class: Function = dom::cast(dom::global("VideoFrame")?)?;
-        let frame = Reflect::construct(&class, &Array::of2(&self.frame, &init)).ok()?;
+        let frame = Reflect::construct(&class, &Array::of2(&self.own, &init)).ok()?;
         Self::new(frame, Some(self.timestamp))
     }
 
@@ -77,7 +76,7 @@ impl Frame {
         dom::set(&options, "rect", &self.rect(area));
         dom::set(&options, "format", &"RGBA".into());
         dom::set(&options, "colorSpace", &"srgb".into());
-        dom::call_async(&self.frame, "copyTo", &Array::of2(into, &options))
+        dom::call_async(&self.own, "copyTo", &Array::of2(into, &options))
     }
 
     /// The area, made larger where its sides lie between two samples of colour, and within the frame.

@@ -24,21 +24,8 @@ pub(super) fn is_supported() -> bool {
 
 /// Follows a track until it is dropped.
 pub(crate) struct Track {
-    _way: Way,
-}
-
-enum Way {
-    Read { reader: JsValue, _task: Task },
-    Shown(Shown),
-}
-
-impl Drop for Way {
-    fn drop(&mut self) {
-        if let Self::Read { reader, .. } = self {
-            // Closes the frame that waits there.
-            dom::call(reader, "cancel", &Array::new());
-        }
-    }
+    _read: Option<Read>,
+    _shown: Option<Shown>,
 }
 
 impl Track {
@@ -46,36 +33,55 @@ impl Track {
     /// browser.
     pub(crate) fn follow(stream: &MediaStream, sink: &Sink<Frame>) -> Option<Self> {
         let track: MediaStreamTrack = dom::cast(stream.get_video_tracks().get(0))?;
-        let way = read(&track, sink).or_else(|| Shown::new(stream, sink).map(Way::Shown))?;
-        Some(Self { _way: way })
+        let read = Read::new(&track, sink);
+        let shown = if read.is_none() { Some(Shown::new(stream, sink)?) } else { None };
+        Some(Self { _read: read, _shown: shown })
     }
 }
 
-fn read(track: &MediaStreamTrack, sink: &Sink<Frame>) -> Option<Way> {
-    let class: Function = dom::cast(dom::global("MediaStreamTrackProcessor")?)?;
-    let init = Object::new();
-    dom::set(&init, "track", track);
-    dom::set(&init, "maxBufferSize", &1.into());
-    let processor = Reflect::construct(&class, &Array::of1(&init)).ok()?;
-    let reader = dom::call(&dom::get(&processor, "readable")?, "getReader", &Array::new())?;
-    let (reading, sink) = (reader.clone(), sink.clone());
-    let task = listen::spawn(async move {
-        while let Some(next) = dom::call_async(&reading, "read", &Array::new()) {
-            let Ok(read) = JsFuture::from(next).await else { break };
-            // `done` comes without a value.
-            let Some(value) = dom::get(&read, "value") else { break };
-            if let Some(frame) = Frame::new(value, None) {
-                sink(frame);
-            }
-        }
-    });
-    Some(Way::Read { reader, _task: task })
+/// The way of browsers that hand out the frames of a track.
+struct Read {
+    reader: JsValue,
+    _task: Task,
 }
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        // Closes the frame that waits there.
+        dom::call(&self.reader, "cancel", &Array::new());
+    }
+}
+
+impl Read {
+    fn new(track: &MediaStreamTrack, sink: &Sink<Frame>) -> Option<Self> {
+        let class: Function = dom::cast(dom::global("MediaStreamTrackProcessor")?)?;
+        let init = Object::new();
+        dom::set(&init, "track", track);
+        dom::set(&init, "maxBufferSize", &1.into());
+        let processor = Reflect::construct(&class, &Array::of1(&init)).ok()?;
+        let reader = dom::call(&dom::get(&processor, "readable")?, "getReader", &Array::new())?;
+        let (reading, sink) = (reader.clone(), sink.clone());
+        let task = listen::spawn(async move {
+            while let Some(next) = dom::call_async(&reading, "read", &Array::new()) {
+                let Ok(read) = JsFuture::from(next).await else { break };
+                // `done` comes without a value.
+                let Some(value) = dom::get(&read, "value") else { break };
+                if let Some(frame) = Frame::new(value, None) {
+                    sink(frame);
+                }
+            }
+        });
+        Some(Self { reader, _task: task })
+    }
+}
+
+/// A callback that asks to be called again, and so must know itself.
+type Kept = Rc<RefCell<Option<Closure<dyn FnMut(JsValue, JsValue)>>>>;
 
 /// The way of browsers that hand out nothing: a video that is in no page, and a callback with each frame that it would show.
 struct Shown {
     video: HtmlVideoElement,
-    _callback: Rc<RefCell<Option<Closure<dyn FnMut(JsValue, JsValue)>>>>,
+    _callback: Kept,
     _playing: Option<Task>,
 }
 
@@ -91,7 +97,7 @@ impl Shown {
         video.set_muted(true);
         dom::set(&video, "playsInline", &JsValue::TRUE);
         video.set_src_object(Some(stream));
-        let callback: Rc<RefCell<Option<Closure<dyn FnMut(JsValue, JsValue)>>>> = Rc::default();
+        let callback: Kept = Rc::default();
         let again = Rc::downgrade(&callback);
         let (source, sink) = (video.clone(), sink.clone());
         let closure = Closure::<dyn FnMut(JsValue, JsValue)>::new(move |_: JsValue, metadata: JsValue| {
