@@ -10,6 +10,7 @@ mod evil;
 pub(crate) mod files;
 mod firefox;
 mod gallery;
+mod guests;
 mod harness;
 mod hostile;
 mod origin;
@@ -46,6 +47,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         refusals::stories(),
         hostile::stories(),
         origin::stories(),
+        guests::stories(),
         firefox::stories(),
         gallery::stories(),
     ];
