@@ -117,7 +117,7 @@ pub const fn ended(reason: CloseReason) -> (&'static str, &'static str) {
     const ANEW: &str = "Start a new session at your desk and give the customer the new code.";
     match reason {
         CloseReason::CustomerEnded => ("The customer ended the session", "Nothing is shared any more."),
-        CloseReason::TechnicianEnded => ("You ended the session", "Nothing is shared any more."),
+        CloseReason::TechnicianEnded => ("The session was ended", "Nothing is shared any more."),
         CloseReason::CustomerRefused => ("The customer said no", ANEW),
         CloseReason::UnknownCode => (
             "This invitation is not good",

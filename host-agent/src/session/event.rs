@@ -230,7 +230,9 @@ pub struct LocalFile {
 /// What the customer is told of a technician who was invited.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Colleague {
-    /// They proved that they were, and are connected.
+    /// Their end proved that they were; for whoever wants to compare, as [`News::Words`].
+    Words([&'static str; 4]),
+    /// They are connected.
     Up,
     /// Their connection broke; it may come back.
     Interrupted,

@@ -14,7 +14,7 @@
 //! QUESTION: …? [y/N]                       without a line's end: the answer follows
 //! QUESTION: withdrawn
 //! NAME: TEXT                               chat; each line of a long text so
-//! COLLEAGUE: NAME (ORGANISATION): here | interrupted | rights … | gone (machine_code) | refused: …     of one who was invited
+//! COLLEAGUE: NAME (ORGANISATION): words … | here | interrupted | rights … | gone (machine_code) | refused: …     of one who was invited
 //! FILE WANTED: …
 //! FILE SAVED: PATH
 //! FILE SENT: NAME
@@ -281,6 +281,7 @@ impl Shared {
             News::Colleague { technician, what: Colleague::Chat(text) } => written(technician, text),
             News::Colleague { technician, what } => {
                 let said = match what {
+                    Colleague::Words(words) => format!("words {}", words.join(" ")),
                     Colleague::Up => "here".into(),
                     Colleague::Interrupted => "interrupted".into(),
                     Colleague::Rights(rights) => format!("rights {}", words::rights(*rights)),
@@ -369,6 +370,29 @@ mod tests {
 
     fn type_in(terminal: &Terminal, line: &str) -> Option<Command> {
         lock(&terminal.shared).line(line)
+    }
+
+    #[test]
+    fn colleagues_are_told_by_name_and_their_lines_are_theirs() {
+        let (mut terminal, paper, _commands) = terminal();
+        let bo = Technician { name: "Bo\u{7}".into(), ..technician() };
+        let mut told = |what| terminal.show(&News::Colleague { technician: bo.clone(), what });
+        told(Colleague::Words(["dragon", "evening", "meadow", "fossil"]));
+        told(Colleague::Up);
+        told(Colleague::Rights(Rights::only(Right::View)));
+        told(Colleague::Chat("hi\nRIGHTS: none".into()));
+        told(Colleague::Gone(CloseReason::TechnicianEnded));
+        let asked = Question { instead_of: Some(bo.clone()), ..question(1, Right::Control) };
+        terminal.ask(&asked);
+        assert_eq!(
+            paper.text(),
+            "COLLEAGUE: Bo\u{fffd} (Help Ltd): words dragon evening meadow fossil\n\
+             COLLEAGUE: Bo\u{fffd} (Help Ltd): here\n\
+             COLLEAGUE: Bo\u{fffd} (Help Ltd): rights view\n\
+             Bo\u{fffd}: hi\nBo\u{fffd}: RIGHTS: none\n\
+             COLLEAGUE: Bo\u{fffd} (Help Ltd): gone (technician_ended)\n\
+             QUESTION: Ada (Help Ltd) asks to control your mouse and keyboard, instead of Bo\u{fffd}. Allow it? [y/N] "
+        );
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Guest {
             | Effect::WantRestart => Some(effect),
             Effect::Signal(HostToServer::End { reason }) => return Some(sent_away(viewer, self.id, reason)),
             Effect::Tell(news) => match news {
+                News::Words(words) => colleague(Colleague::Words(words)),
                 News::PeerConnected => colleague(Colleague::Up),
                 News::PeerLost => colleague(Colleague::Interrupted),
                 News::Rights(rights) => colleague(Colleague::Rights(rights)),

@@ -181,6 +181,7 @@ fn a_second_technician_comes_by_invitation_and_the_customer_is_asked_by_name() {
     assert_eq!(sent_away(&run.arrives(BO, 1)), []);
     assert_eq!(run.company.viewer(BO), Some(FIRST));
     let joined = run.joins(FIRST, &invited(1));
+    assert!(colleague(&joined, &Colleague::Words(invited(1).words())), "{joined:?}");
     assert!(colleague(&joined, &Colleague::Up), "{joined:?}");
     let theirs = |e: &Effect| matches!(e, Effect::Send(ToViewer::Prove(proof)) if invited(1).verify(&binding(1), proof).is_ok());
     assert!(has(&joined, FIRST, theirs));
