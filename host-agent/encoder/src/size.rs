@@ -63,15 +63,20 @@ impl Scale {
     /// Pixel for pixel.
     pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 
-    /// What a stream steps down through where its line is thin or its screen too large. Below 1/3 text can't be read.
-    pub const STEPS: [Self; 6] = [
-        Self::ONE,
-        Self { numerator: 3, denominator: 4 },
-        Self { numerator: 1, denominator: 2 },
-        Self { numerator: 1, denominator: 3 },
-        Self { numerator: 1, denominator: 4 },
-        Self { numerator: 1, denominator: 6 },
-    ];
+    /// Three quarters in both directions.
+    pub const THREE_QUARTERS: Self = Self { numerator: 3, denominator: 4 };
+    /// Half in both directions.
+    pub const HALF: Self = Self { numerator: 1, denominator: 2 };
+    /// A third in both directions.
+    pub const THIRD: Self = Self { numerator: 1, denominator: 3 };
+    /// A quarter in both directions.
+    pub const QUARTER: Self = Self { numerator: 1, denominator: 4 };
+    /// A sixth in both directions: for the largest screens only.
+    pub const SIXTH: Self = Self { numerator: 1, denominator: 6 };
+
+    /// What a stream steps down through where its line is thin or its screen too large. Below a third text can't be read.
+    pub const STEPS: [Self; 6] =
+        [Self::ONE, Self::THREE_QUARTERS, Self::HALF, Self::THIRD, Self::QUARTER, Self::SIXTH];
 
     /// The size of a view of this many pixels (width, height), rounded up, never empty.
     pub fn size(self, width: u32, height: u32) -> (u32, u32) {
@@ -107,22 +112,21 @@ mod tests {
 
     #[test]
     fn every_screen_has_a_scale_at_which_it_is_encoded() {
-        let scale = |numerator, denominator| Scale { numerator, denominator };
         for (width, height, expected) in [
             (1, 1, Scale::ONE),
             (1920, 1080, Scale::ONE),
             (4096, 2304, Scale::ONE),
-            (5120, 2880, scale(3, 4)),
-            (7680, 4320, scale(1, 2)),
-            (16_384, 1080, scale(1, 2)),
-            (16_384, 16_384, scale(1, 6)),
+            (5120, 2880, Scale::THREE_QUARTERS),
+            (7680, 4320, Scale::HALF),
+            (16_384, 1080, Scale::HALF),
+            (16_384, 16_384, Scale::SIXTH),
         ] {
             let found = Scale::largest(width, height);
             assert_eq!(found, expected, "{width} × {height}");
             let (small_width, small_height) = found.size(width, height);
             assert!(encodable(small_width, small_height));
         }
-        assert_eq!(scale(1, 3).size(1, 2), (1, 1));
-        assert_eq!(scale(3, 4).size(1921, 1081), (1441, 811));
+        assert_eq!(Scale::THIRD.size(1, 2), (1, 1));
+        assert_eq!(Scale::THREE_QUARTERS.size(1921, 1081), (1441, 811));
     }
 }
