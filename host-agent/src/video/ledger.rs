@@ -217,3 +217,107 @@ impl Entry {
         self.sent.at + wait
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(40);
+
+    fn update(number: u32, at: Instant) -> Sent {
+        let areas = vec![Area::new(number as u16, 0, 1, 1)];
+        Sent { number, at, areas, sources: Vec::new(), cells: Vec::new() }
+    }
+
+    fn frame(number: u32, at: Instant) -> Sent {
+        Sent { areas: Vec::new(), cells: vec![1, 2], ..update(number, at) }
+    }
+
+    fn numbers(lost: &[Sent]) -> Vec<u32> {
+        lost.iter().map(|sent| sent.number).collect()
+    }
+
+    #[test]
+    fn what_was_painted_is_done() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        assert_eq!((ledger.next_number(), ledger.since(), ledger.deadline(ROUND_TRIP)), (1, 1, None));
+        for number in 1..=3 {
+            assert_eq!(ledger.sent(update(number, now)), None);
+        }
+        assert_eq!(ledger.since(), 1);
+        ledger.painted(&Painted { highest: 3, painted: 0b111 });
+        assert_eq!((ledger.since(), ledger.deadline(ROUND_TRIP)), (4, None));
+        assert!(ledger.lost(now + Duration::from_hours(1), ROUND_TRIP).is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_is_lost_when_others_overtook_it_by_far_or_after_a_while() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        (1..=3).for_each(|number| assert!(ledger.sent(update(number, now)).is_none()));
+        ledger.painted(&Painted { highest: 3, painted: 0b011 });
+        assert!(ledger.misses_some());
+        assert!(ledger.lost(now + ROUND_TRIP, ROUND_TRIP).is_empty(), "it may have been overtaken");
+        assert_eq!(numbers(&ledger.lost(now + ROUND_TRIP * 3, ROUND_TRIP)), [1]);
+        (4..=8).for_each(|number| assert!(ledger.sent(update(number, now)).is_none()));
+        ledger.painted(&Painted { highest: 8, painted: 0b0_1111 });
+        assert_eq!(numbers(&ledger.lost(now, ROUND_TRIP)), [4]);
+    }
+
+    #[test]
+    fn silence_is_a_loss_and_waited_for_longer_each_time() {
+        let (mut ledger, mut now) = (Ledger::new(), Instant::now());
+        let mut last = Duration::ZERO;
+        for number in 1..=4 {
+            assert!(ledger.sent(update(number, now)).is_none());
+            let deadline = ledger.deadline(ROUND_TRIP).expect("something is outstanding");
+            assert!(deadline - now > last);
+            last = deadline - now;
+            now = deadline;
+            assert_eq!(numbers(&ledger.lost(now, ROUND_TRIP)), [number]);
+        }
+        ledger.painted(&Painted { highest: 4, painted: 0 });
+        assert!(ledger.sent(update(5, now)).is_none());
+        assert!(ledger.deadline(ROUND_TRIP).expect("one") - now <= LEAST_WAIT);
+    }
+
+    #[test]
+    fn a_frame_takes_its_time_until_a_later_one_came() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        assert!(ledger.sent(frame(1, now)).is_none());
+        (2..=6).for_each(|number| assert!(ledger.sent(update(number, now)).is_none()));
+        ledger.painted(&Painted { highest: 6, painted: 0b1_1111 });
+        assert!(ledger.lost(now + ROUND_TRIP * 2, ROUND_TRIP).is_empty());
+        assert_eq!(ledger.awaited().collect::<Vec<_>>(), [(1, 1), (2, 1)]);
+        assert!(ledger.sent(frame(7, now)).is_none());
+        ledger.painted(&Painted { highest: 7, painted: 0b11_1111 });
+        assert_eq!(numbers(&ledger.lost(now + ROUND_TRIP * 2, ROUND_TRIP)), [1]);
+    }
+
+    #[test]
+    fn what_copied_something_old_is_lost_with_it() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        assert!(ledger.sent(update(1, now)).is_none());
+        let from = |number, x| Sent { sources: vec![Area::new(x, 0, 5, 5)], ..update(number, now) };
+        assert!(ledger.sent(from(2, 0)).is_none());
+        assert!(ledger.sent(from(3, 2)).is_none());
+        assert!(ledger.sent(from(4, 50)).is_none());
+        // It claims to have painted all but the first.
+        ledger.painted(&Painted { highest: 4, painted: 0b0111 });
+        assert_eq!(ledger.since(), 1);
+        assert_eq!(numbers(&ledger.lost(now + ROUND_TRIP * 3, ROUND_TRIP)), [1, 2, 3]);
+        assert_eq!((ledger.since(), ledger.deadline(ROUND_TRIP)), (5, None));
+    }
+
+    #[test]
+    fn it_is_bounded_and_garbage_is_nothing() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        for number in 1..=MOST as u32 {
+            assert!(ledger.sent(update(number, now)).is_none());
+        }
+        assert!(!ledger.has_room());
+        assert_eq!(ledger.sent(update(MOST as u32 + 1, now)).map(|sent| sent.number), Some(1));
+        ledger.painted(&Painted { highest: u32::MAX, painted: u128::MAX });
+        ledger.painted(&Painted { highest: MOST as u32 + 2, painted: u128::MAX });
+        assert!(!ledger.has_room(), "nobody painted what was never sent");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod scenes;
 mod tab;
+mod thread;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
