@@ -83,6 +83,7 @@ impl Encoder {
         }
         let raw = usize::from(width) * usize::from(height) * 3 + 1;
         let most = raw.min(limit);
+        let mut too_long = false;
         let Memory { model, window } = &mut self.0;
         if is_photograph(usize::from(width), usize::from(height), |x, y| pixel(&row(y)[x])) {
             into.push(PHOTOGRAPH);
@@ -90,6 +91,7 @@ impl Encoder {
             window.begin(width, 0);
             for row in rows() {
                 if coder.len() > most {
+                    too_long = true;
                     break;
                 }
                 window.row(|x, rows| photograph.pixel(&mut coder, pixel(&row[x - MARGIN]), x, rows));
@@ -102,18 +104,21 @@ impl Encoder {
             window.begin(width, Model::first(&mut coder, first));
             for row in rows() {
                 if coder.len() > most {
+                    too_long = true;
                     break;
                 }
                 window.row(|x, rows| model.pixel(&mut coder, pixel(&row[x - MARGIN]), x, rows));
             }
             coder.finish();
         }
-        if into.len() > raw && raw <= limit {
+        too_long |= into.len() > most;
+        if too_long && raw <= limit {
+            too_long = false;
             into.clear();
             into.push(RAW);
             into.extend(pixels().flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8]));
         }
-        into.len() <= limit
+        !too_long
     }
 }
 

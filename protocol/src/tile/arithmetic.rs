@@ -59,9 +59,10 @@ impl<'a> Writer<'a> {
         Self { low: 0, high: u32::MAX, into }
     }
 
-    /// Bytes written so far.
+    /// Bytes that are certain to be needed for what was written so far.
     pub(super) fn len(&self) -> usize {
-        self.into.len()
+        // Zeros are left out where nothing else follows.
+        self.into.len() - self.into.iter().rev().take_while(|byte| **byte == 0).count()
     }
 
     /// Writes what is needed to read the last decision. A reader sees zeros behind the end, so they are left out.

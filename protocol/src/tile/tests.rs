@@ -154,3 +154,15 @@ fn a_glyph_is_short() {
     let smooth = comes_back(&smooth, 32, 8, 16).len();
     assert!(plain <= 24 && smooth <= 40, "{plain} {smooth}");
 }
+
+/// A tile that is cut off while its bytes so far end with zeros, which are left out at the end, is no tile.
+#[test]
+fn what_is_too_long_is_given_up() {
+    let bgra: Vec<u8> =
+        b"\xbc\x6e\x1e\x1d\x00\x0a\x0a\x00\x3e\x3e\x6e".iter().copied().cycle().take(61 * 31 * 4).collect();
+    let (mut encoder, mut whole, mut short) = (Encoder::default(), Vec::new(), Vec::new());
+    encode(&bgra, 61 * 4, 61, 31, &mut whole);
+    for limit in (0..whole.len() + 9).step_by(1 + whole.len() / 40) {
+        assert_eq!(encoder.encode_within(&bgra, 61 * 4, (61, 31), limit, &mut short), whole.len() <= limit);
+    }
+}
