@@ -1,6 +1,17 @@
 //! Exact pixels in few bytes: the coding of [`crate::picture::Step::Tile`].
 //!
-//! The first byte says how the rest is to be read.
+//! The first byte says how the rest is to be read; `PROTOCOL.md` tells the codings. `cargo run --release --example tiles`
+//! measures them. Of 1920 × 1080 screenshots, in tiles that are not of one colour (one core of a server, both ways alike):
+//!
+//! | picture | 8 × 16, bytes each | 64 × 64, bytes each | bytes of all | the whole as PNG | ns a pixel |
+//! |---|---|---|---|---|---|
+//! | terminals | 40 | 311 | 71,281 | 182,021 | 6 |
+//! | manual | 36 | 287 | 57,412 | 157,086 | 5 |
+//! | book with code | 47 | 595 | 163,571 | 340,908 | 10 |
+//! | buttons on a gradient | 50 | 708 | 335,452 | 341,562 | 25 |
+//! | photograph | 148 | 4,161 | 1,997,293 | 2,454,318 | 25 |
+//!
+//! Who codes or reads many tiles keeps an [`Encoder`] or a [`Decoder`]: they keep their memory.
 
 mod arithmetic;
 mod model;
