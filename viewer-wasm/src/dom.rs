@@ -5,7 +5,9 @@
 
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, DocumentFragment, Element, HtmlElement, HtmlTemplateElement, Storage, Window};
+use web_sys::{
+    Document, DocumentFragment, Element, Event, HtmlElement, HtmlTemplateElement, Storage, Window,
+};
 
 /// Something that the page or the browser should have and has not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +122,17 @@ pub(crate) fn browser_storage() -> Option<Storage> {
 /// A value as another type; `None` where it is not of it.
 pub(crate) fn cast<T: JsCast>(value: impl Into<JsValue>) -> Option<T> {
     value.into().dyn_into().ok()
+}
+
+/// An event as what events of its kind are. Those of another window are of that window's classes, not of this one's; but
+/// what the browser itself dispatches there (`isTrusted`, which no script can forge) is what it should be.
+pub(crate) fn event<E: JsCast>(event: JsValue) -> Option<E> {
+    let event = match event.dyn_into() {
+        Ok(event) => return Some(event),
+        Err(event) => event,
+    };
+    let trusted = get(&event, "isTrusted").is_some_and(|trusted| trusted.is_truthy());
+    (trusted && !event.has_type::<Event>()).then(|| event.unchecked_into())
 }
 
 /// A property, whatever the object.

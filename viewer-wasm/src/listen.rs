@@ -26,7 +26,7 @@ impl Drop for Listener {
     }
 }
 
-/// Listens for events of one kind, until the guard is dropped. Events of another class than `E` are ignored.
+/// Listens for events of one kind, until the guard is dropped. What scripts make of another class than `E` is ignored.
 pub(crate) fn on<E: JsCast + 'static>(
     target: &impl AsRef<EventTarget>,
     kind: &'static str,
@@ -34,7 +34,7 @@ pub(crate) fn on<E: JsCast + 'static>(
 ) -> Listener {
     let target = target.as_ref();
     let closure = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
-        if let Some(event) = dom::cast(event) {
+        if let Some(event) = dom::event(event) {
             handle(event);
         }
     });
@@ -44,15 +44,6 @@ pub(crate) fn on<E: JsCast + 'static>(
     let arguments = js_sys::Array::of3(&kind.into(), closure.as_ref(), &options);
     dom::call(target, "addEventListener", &arguments);
     Listener { target: target.clone(), kind, closure }
-}
-
-/// Listens for events of one kind, of whatever class: those of another window are of classes of its own.
-pub(crate) fn on_any(
-    target: &impl AsRef<EventTarget>,
-    kind: &'static str,
-    mut handle: impl FnMut() + 'static,
-) -> Listener {
-    on(target, kind, move |_: JsValue| handle())
 }
 
 /// A timer that stops itself.

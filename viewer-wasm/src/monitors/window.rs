@@ -94,8 +94,8 @@ impl OwnWindow {
         let id = monitor.id;
         let (gone, left, page) = (sinks.window.clone(), sinks.window.clone(), window.clone());
         let listeners = vec![
-            listen::on_any(&window, "pagehide", move || gone(Event::Closed(id))),
-            listen::on_any(&window, "blur", move || left(Event::Left(id))),
+            listen::on(&window, "pagehide", move |_: DomEvent| gone(Event::Closed(id))),
+            listen::on(&window, "blur", move |_: DomEvent| left(Event::Left(id))),
             listen::on(&own, "pagehide", move |_: DomEvent| {
                 let _ = page.close();
             }),
