@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use x11rb::protocol::xproto::Rectangle;
 
 use super::{chat, files, pairing, story};
-use crate::browser::Tab;
+use crate::browser::{PAGE, Tab};
 use crate::host;
 use crate::meeting::{Meeting, Session, Viewer};
 use crate::runner::Story;
@@ -159,7 +159,7 @@ async fn line(stage: &Stage) -> Result<()> {
     tab.until("a graph", "document.querySelector('#graph-rate .graph-line').getAttribute('d').length > 40")
         .await?;
     shoot_sizes(stage, &tab, "line-panel").await?;
-    tab.click("#quality-save-data").await?;
+    tab.click("label:has(#quality-save-data)").await?;
     tab.until("the choice", "document.body.dataset.quality === 'save-data'").await?;
     tab.click("#quality-close").await?;
     tab.unseen("#quality").await?;
@@ -168,8 +168,13 @@ async fn line(stage: &Stage) -> Result<()> {
     tab.click("#monitors-button").await?;
     tab.seen("#monitors-all").await?;
     shoot_sizes(stage, &tab, "monitors").await?;
+    let painted = meeting.viewer.painted().await?;
     tab.click("#monitors-list .monitor-choose").await?;
     tab.until("one monitor", "document.body.dataset.monitor !== 'all'").await?;
+    meeting
+        .viewer
+        .until(PAGE, "its picture", &format!("pixelsOf()[0] === 500 && paintedOf() > {painted}"))
+        .await?;
     tab.unseen("#monitors").await?;
     shoot_all(stage, &tab, "monitor-alone").await?;
 
