@@ -190,18 +190,18 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         }
         let deadline = driver.company.deadline().map(Instant::from_std);
         tokio::select! {
-            Some(()) = interrupt.recv() => driver.handle(Event::End),
+            Some(()) = interrupt.recv() => driver.handle(&Event::End),
             Some(command) = commands.recv() => driver.command(command),
             event = server.recv() => driver.server(event).await,
-            () = interfaces.changed() => driver.handle(Event::NetworkChanged),
+            () = interfaces.changed() => driver.handle(&Event::NetworkChanged),
             (viewer, event) = next(&mut driver.seats) => driver.peer_event(viewer, event),
             event = threads.video.recv() => match event {
-                Some(video::Event::Layout(layout)) => driver.handle(Event::Layout(layout)),
+                Some(video::Event::Layout(layout)) => driver.handle(&Event::Layout(layout)),
                 Some(video::Event::View { viewer, view }) => driver.of(viewer, Event::View(view)),
                 Some(video::Event::Figures { viewer, figures }) => {
                     driver.of(viewer, Event::Figures(figures));
                 }
-                Some(video::Event::Screen { available }) => driver.handle(Event::Screen { available }),
+                Some(video::Event::Screen { available }) => driver.handle(&Event::Screen { available }),
                 Some(video::Event::Broken(why)) => driver.broke(why),
                 None => driver.broke("showing the screen failed".into()),
             },
@@ -217,7 +217,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
                 Ok(Err(why)) => driver.ui.show(&News::Problem(why)),
                 Err(_) => driver.ui.show(&News::Problem("the file can't be sent".into())),
             },
-            () = at(deadline) => driver.handle(Event::Tick),
+            () = at(deadline) => driver.handle(&Event::Tick),
         }
         while driver.closing.try_join_next().is_some() {}
     };
@@ -251,8 +251,8 @@ impl Driver {
     }
 
     /// Something happened to everybody.
-    fn handle(&mut self, event: Event) {
-        let wanted = self.company.all(&event, Instant::now().into_std());
+    fn handle(&mut self, event: &Event) {
+        let wanted = self.company.all(event, Instant::now().into_std());
         self.carry_out(wanted);
     }
 
@@ -271,7 +271,7 @@ impl Driver {
     /// A part failed, without which nothing goes on; remembered for the exit status.
     fn broke(&mut self, why: String) {
         self.broken.get_or_insert(DriverError::Broken(why.clone()));
-        self.handle(Event::Broken(why));
+        self.handle(&Event::Broken(why));
     }
 
     fn command(&mut self, command: Command) {
@@ -282,13 +282,13 @@ impl Driver {
             }
             Command::Say(text) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                self.handle(Event::Say { text, written_at_ms: now.as_millis() as u64 });
+                self.handle(&Event::Say { text, written_at_ms: now.as_millis() as u64 });
             }
             // A folder of the network may take its time.
             Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
-            Command::AskAgain => self.handle(Event::AskAgain),
-            Command::TakeBack(right) => self.handle(Event::TakeBack(right)),
-            Command::End => self.handle(Event::End),
+            Command::AskAgain => self.handle(&Event::AskAgain),
+            Command::TakeBack(right) => self.handle(&Event::TakeBack(right)),
+            Command::End => self.handle(&Event::End),
         }
     }
 
@@ -313,14 +313,14 @@ impl Driver {
                     self.of(OWNER, Event::ServerEnded(reason));
                 }
             },
-            Some(signal::Event::Lost(error)) => self.handle(Event::ServerLost(error.to_string())),
+            Some(signal::Event::Lost(error)) => self.handle(&Event::ServerLost(error.to_string())),
             Some(signal::Event::Failed(error)) => {
                 self.server_done = true;
                 if self.company.phase() == Phase::Idle {
                     // Nothing has begun: the sentence alone says it.
                     self.finished = Some(CloseReason::ServerError);
                 } else {
-                    self.handle(Event::Broken(error.to_string()));
+                    self.handle(&Event::Broken(error.to_string()));
                 }
                 self.broken = Some(error.into());
             }

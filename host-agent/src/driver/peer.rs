@@ -207,7 +207,7 @@ impl Driver {
             }
             Channel::Picture => self.decoded(viewer, channel, &bytes, Event::Painted),
             Channel::Cursor | Channel::Frames => {
-                self.garbage(viewer, channel, &"nothing is to be said there")
+                self.garbage(viewer, channel, &"nothing is to be said there");
             }
         }
     }
