@@ -113,6 +113,40 @@ async fn frames_arrive_marked_with_capture_times_and_a_keyframe_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feedback_tells_what_the_line_carries() {
+    let (host, mut events, mut browser) = connected(true).await;
+    host.set_pacing(Some(20_000_000));
+    let measured = async {
+        for number in 0.. {
+            until_can_send(&host).await;
+            host.send_frame(frame(number == 0, 15_000, number * 3000)).expect("frame");
+            // Read what comes, so that nothing piles up.
+            let due = tokio::time::sleep(Duration::from_millis(33));
+            tokio::pin!(due);
+            loop {
+                tokio::select! {
+                    () = &mut due => break,
+                    _ = browser.seen.recv() => {}
+                    _ = events.next() => {}
+                }
+            }
+            let stats = host.stats();
+            let told =
+                stats.delivered_bitrate.is_some_and(|bits| bits > 500_000) && stats.queue_delay.is_some();
+            if let (true, Some(capacity)) = (told, stats.capacity) {
+                return (capacity, stats);
+            }
+        }
+        unreachable!("frames without end")
+    };
+    let (capacity, stats) =
+        tokio::time::timeout(browser::PATIENCE, measured).await.expect("feedback in time");
+    assert!(capacity.bits > 100_000, "{stats:?}");
+    assert!(stats.loss.is_some() && stats.round_trip.is_some(), "{stats:?}");
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_ends_agree_on_the_fingerprints() {
     let (host, mut events) = Peer::new(&config()).await.expect("peer");
     assert_eq!((host.local_fingerprint(), host.remote_fingerprint()), (None, None));

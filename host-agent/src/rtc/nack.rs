@@ -205,7 +205,7 @@ mod tests {
                 let old =
                     now.saturating_duration_since(start + Duration::from_millis(2) * u32::from(*number));
                 given_up += u32::from(old > Duration::from_secs(1));
-                !(admitted && !is_lost()) && old <= Duration::from_secs(1)
+                (!admitted || is_lost()) && old <= Duration::from_secs(1)
             });
         }
         (f64::from(sent_again) / 5_000.0, f64::from(given_up) / 5_000.0)

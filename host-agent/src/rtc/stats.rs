@@ -23,7 +23,7 @@ pub struct Stats {
     pub path: Option<Path>,
     /// How frames travel; `None`: not at all, yet.
     pub way: Option<Way>,
-    /// Round trip to the browser, by ICE checks; every few seconds.
+    /// Round trip to the browser, by ICE checks, every few seconds; before the first, by feedback.
     pub round_trip: Option<Duration>,
     /// Time that packets at the beginning of frames stand in queues on the way, above the least of the last 6 to 12 s;
     /// with every feedback (about 50 ms). The earliest sign of congestion.
@@ -191,7 +191,7 @@ impl Shared {
             path: looked.path,
             // The video knows.
             way: None,
-            round_trip: looked.round_trip,
+            round_trip: looked.round_trip.or(found.lag),
             queue_delay: found.queue,
             loss: found.loss.or(looked.reported_loss),
             delivered_bitrate: found.delivered,

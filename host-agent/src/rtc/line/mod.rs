@@ -54,6 +54,8 @@ pub(crate) struct Findings {
     pub(crate) delivered_now: Option<u32>,
     /// What frames tell about the narrowest place.
     pub(crate) capacity: Option<Capacity>,
+    /// The least time from a packet's departure until it was told of: about a round trip.
+    pub(crate) lag: Option<Duration>,
 }
 
 /// The measurements of one line.
@@ -172,6 +174,7 @@ impl Line {
             delivered: self.heard.map(|_| (bytes as f64 * 8.0 / WINDOW.as_secs_f64()) as u32),
             delivered_now,
             capacity: self.trains.capacity(now),
+            lag: self.flight.lag(),
         }
     }
 

@@ -27,8 +27,8 @@ const USE: f64 = 0.4;
 /// Only who uses this part of the rate learns whether the line takes more.
 const USED: f64 = 0.5;
 /// A queue this long says that the line is full: at once, or when two looks in a row see it.
-const LONG_QUEUE: Duration = Duration::from_millis(120);
-const QUEUE: Duration = Duration::from_millis(60);
+const LONG_QUEUE: Duration = Duration::from_millis(100);
+const QUEUE: Duration = Duration::from_millis(50);
 /// Below this there is room.
 const SHORT_QUEUE: Duration = Duration::from_millis(35);
 /// What a queue shall have come to when it was drained.
