@@ -5,9 +5,10 @@ use std::cell::Cell;
 use anyhow::Result;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, ImageFormat, Rectangle,
-    WindowClass,
+    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, ImageFormat,
+    MOTION_NOTIFY_EVENT, Rectangle, WindowClass,
 };
+use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
 /// A colour as 0xRRGGBB.
@@ -151,9 +152,9 @@ impl Canvas {
         Ok(cursor)
     }
 
-    /// Moves the pointer, as the customer's own mouse does.
+    /// Moves the pointer as a device does: a pointer that is merely put elsewhere tells nobody who listens to the devices.
     pub(crate) fn move_pointer(&self, x: i16, y: i16) -> Result<()> {
-        self.connection.warp_pointer(x11rb::NONE, self.root, 0, 0, 0, 0, x, y)?;
+        self.connection.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, self.root, x, y, 0)?;
         self.sync()
     }
 

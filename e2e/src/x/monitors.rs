@@ -50,6 +50,8 @@ impl Monitors {
             // The first one takes the output; else the server goes on counting it as a monitor of its own.
             outputs: if area.x == 0 && area.y == 0 { self.outputs()? } else { Vec::new() },
         };
+        // Some servers refuse a name that is there already. An error means that it is not.
+        self.connection.randr_delete_monitor(self.root, atom)?.ignore_error();
         self.connection.randr_set_monitor(self.root, monitor)?.check().context("plugging a monitor in")
     }
 

@@ -9,7 +9,7 @@ use x11rb::protocol::xproto::Rectangle;
 
 use super::super::story;
 use crate::browser::Kind;
-use crate::meeting::{Meeting, Viewer};
+use crate::meeting::{Meeting, Viewer, names};
 use crate::runner::Story;
 use crate::stage::Stage;
 use crate::wait;
@@ -46,12 +46,18 @@ async fn two_monitors(stage: &Stage) -> Result<(Meeting, Monitors)> {
     monitors.set("LEFT", LEFT)?;
     monitors.set_scaled("RIGHT", RIGHT, 2.0)?;
     let mut meeting = Meeting::arrive_at(stage, Kind::Chromium, xvfb, &[]).await?;
-    // Large enough that a pixel of the page is not more than one of the picture.
-    meeting.viewer.tab.set_size(2000, 1200).await?;
     meeting.allow_view().await?;
     meeting.allow_control().await?;
+    one_to_one(&meeting.viewer).await?;
     count(&meeting.viewer, 2).await?;
     Ok((meeting, monitors))
+}
+
+/// A pixel of the page is one of the picture from now on, and none of it is out of sight: each can be hit.
+async fn one_to_one(viewer: &Viewer) -> Result<()> {
+    viewer.tab.set_size(2600, 1700).await?;
+    viewer.tab.click(names::SCALE).await?;
+    viewer.tab.until("the picture in its own size", "document.body.dataset.scale === 'actual'").await
 }
 
 /// Waits until the tab knows of so many monitors.
@@ -173,7 +179,11 @@ async fn plugged(stage: &Stage) -> Result<()> {
     // It is moved and changes its mode.
     let other = area(1100, 200, 640, 480);
     monitors.set("THIRD", other)?;
-    has_size(viewer, (640, 480)).await?;
+    // Whoever looks at it goes on doing so, or at everything where it was away for a moment.
+    viewer.until(SOON, "another picture", "pixelsOf().join() !== '600,500'").await?;
+    if viewer.pixels().await? != (640, 480) {
+        look_at(viewer, Some(1), (640, 480)).await?;
+    }
     viewer.is_exact(stage, xvfb, Some(other), STILL).await.context("in another mode").map(drop)
 }
 
@@ -185,7 +195,7 @@ async fn resized(stage: &Stage) -> Result<()> {
     let mut meeting = Meeting::arrive_at(stage, Kind::Chromium, xvfb, &[]).await?;
     meeting.allow_view().await?;
     meeting.allow_control().await?;
-    meeting.viewer.tab.set_size(1600, 1500).await?;
+    one_to_one(&meeting.viewer).await?;
     let (reporter, presses) = Reporter::new(area(0, 0, 1280, 1280));
     let _reporter = Window::open(&meeting.xvfb.display, reporter)?;
     for (width, height) in [(1280, 800), (800, 1280), (1024, 768), (333, 77), (1280, 1280)] {

@@ -167,9 +167,11 @@ async fn fits(stage: &Stage) -> Result<()> {
 
 async fn scrolling(stage: &Stage) -> Result<()> {
     let meeting = Meeting::begin(stage).await?;
-    let _desktop = Window::open(&meeting.xvfb.display, Pattern)?;
     let place = area(90, 70, 1000, 640);
     for step in [1, 3] {
+        // It covers what the last round left.
+        let _desktop = Window::open(&meeting.xvfb.display, Pattern)?;
+        meeting.viewer.is_exact(stage, &meeting.xvfb, None, Duration::from_secs(3)).await?;
         watch(&meeting.viewer, json!([[0, 0]]), json!([place.x, place.y, place.height, paper()])).await?;
         let window = Window::open(&meeting.xvfb.display, Lines::new(place, step))?;
         tokio::time::sleep(WATCHED).await;
