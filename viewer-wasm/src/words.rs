@@ -248,8 +248,8 @@ pub const fn lack(lack: Lack) -> &'static str {
              Open this page in Chromium, Chrome or Edge."
         }
         Lack::H264 => {
-            "This browser can’t show the picture (it lacks H.264). Chat and files work; \
-             for the screen open this page in Chromium, Chrome or Edge."
+            "This browser lacks H.264: the picture is exact, but what moves comes slowly. \
+             For smooth motion open this page in Chromium, Chrome or Edge."
         }
     }
 }

@@ -117,10 +117,11 @@ impl Painting {
     /// An update came.
     pub(super) fn update(&mut self, bytes: &[u8]) -> Result<Done, WireError> {
         let arrived_ms = dom::epoch_ms();
-        let before = self.painter.painted();
+        let (before, strokes) = (self.painter.painted(), self.sheet.strokes);
         let done = self.painter.update(bytes, dom::page_ms(), &mut self.sheet);
-        let painted = self.painter.painted() != before;
-        if painted && let Some(trace) = dom::trace() {
+        if self.painter.painted() != before
+            && let Some(trace) = dom::trace()
+        {
             let number = wire::decode_borrowed::<nearhand_protocol::picture::Update<'_>>(bytes)?.number;
             record(
                 &trace,
@@ -129,7 +130,7 @@ impl Painting {
                 [arrived_ms, self.sheet.decoded_ms.max(arrived_ms), dom::epoch_ms()],
             );
         }
-        done.map(|()| Done { painted, refresh: false })
+        done.map(|()| Done { painted: self.sheet.strokes != strokes, refresh: false })
     }
 
     /// A part of a frame came over a data channel.
@@ -178,9 +179,9 @@ impl Painting {
 
     /// Time passed.
     pub(super) fn tick(&mut self) -> Result<Done, WireError> {
-        let before = self.painter.painted();
+        let strokes = self.sheet.strokes;
         self.painter.tick(dom::page_ms(), &mut self.sheet)?;
-        Ok(Done { painted: self.painter.painted() != before, refresh: false })
+        Ok(Done { painted: self.sheet.strokes != strokes, refresh: false })
     }
 
     /// What the host is to be told by now.

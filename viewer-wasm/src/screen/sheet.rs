@@ -15,6 +15,9 @@ const CONVERT_PIXELS: u32 = 4 * 64 * 64;
 /// A conversion may be for so many times the pixels that are needed.
 const CONVERT_WASTE: u32 = 4;
 
+/// Larger frames are not converted: room for all their pixels would be needed, four bytes for each.
+const CONVERT_MOST: u32 = 1 << 24;
+
 /// The newest frame.
 struct Held {
     frame: Frame,
@@ -29,12 +32,14 @@ pub(super) struct Sheet {
     tiles: tile::Decoder,
     pixels: Vec<u8>,
     held: Option<Held>,
-    /// Pixels of a converted frame, and their width and height.
+    /// Room for the pixels of a frame of one size.
     buffer: Option<(Uint8ClampedArray, ImageData)>,
     /// This browser can't convert frames.
     unable: bool,
     /// When the last tile was decoded, in milliseconds since 1970.
     pub(super) decoded_ms: f64,
+    /// How often something was painted.
+    pub(super) strokes: u64,
 }
 
 impl Sheet {
@@ -48,6 +53,7 @@ impl Sheet {
             buffer: None,
             unable: false,
             decoded_ms: 0.0,
+            strokes: 0,
         })
     }
 
@@ -97,7 +103,9 @@ impl Sheet {
         let needed: u32 = parts.iter().map(|area| area.pixels()).sum();
         let area = crate::paint::around(parts)?;
         let area = common(area, Area::new(0, 0, held.frame.size().0, held.frame.size().1))?;
+        let of_frame = u32::from(held.frame.size().0) * u32::from(held.frame.size().1);
         if self.unable
+            || of_frame > CONVERT_MOST
             || size != self.view
             || needed < CONVERT_PIXELS
             || area.pixels() / CONVERT_WASTE > needed
@@ -106,16 +114,13 @@ impl Sheet {
             return None;
         }
         let area = held.frame.even(area);
+        let (width, height) = held.frame.size();
         let fits = self.buffer.as_ref().is_some_and(|(_, image)| {
-            image.width() == u32::from(area.width) && image.height() == u32::from(area.height)
+            (image.width(), image.height()) == (u32::from(width), u32::from(height))
         });
         if !fits {
-            let pixels = Uint8ClampedArray::new_with_length(area.pixels() * 4);
-            let image = ImageData::new_with_js_u8_clamped_array_and_sh(
-                &pixels,
-                area.width.into(),
-                area.height.into(),
-            );
+            let pixels = Uint8ClampedArray::new_with_length(u32::from(width) * u32::from(height) * 4);
+            let image = ImageData::new_with_js_u8_clamped_array_and_sh(&pixels, width.into(), height.into());
             self.buffer = Some((pixels, image.ok()?));
         }
         let (pixels, _) = self.buffer.as_ref()?;
@@ -135,6 +140,7 @@ impl Canvas for Sheet {
     fn tile(&mut self, area: Area, coded: &[u8], parts: &[Area]) -> Result<(), TileError> {
         self.tiles.decode(coded, area.width, area.height, &mut self.pixels)?;
         self.decoded_ms = dom::epoch_ms();
+        self.strokes += 1;
         if let Some(image) = image_of(&self.pixels, area.width, area.height) {
             self.surface.put(&image, (area.x, area.y), parts);
         }
@@ -142,6 +148,7 @@ impl Canvas for Sheet {
     }
 
     fn copy(&mut self, from: Area, to: Area) {
+        self.strokes += 1;
         self.surface.copy(from, to);
     }
 
@@ -154,8 +161,9 @@ impl Canvas for Sheet {
         let converted = held.converted.filter(|area| {
             (width, height) == self.view && parts.iter().all(|part| common(*part, *area) == Some(*part))
         });
+        self.strokes += 1;
         match (converted, &self.buffer) {
-            (Some(area), Some((_, image))) => self.surface.put(image, (area.x, area.y), parts),
+            (Some(_), Some((_, image))) => self.surface.put(image, (0, 0), parts),
             _ => self.surface.draw(&held.frame, (width, height), self.view, parts),
         }
         true

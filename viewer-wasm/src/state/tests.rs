@@ -4,6 +4,7 @@ use nearhand_protocol::code::Secret;
 use nearhand_protocol::control::{Hello, Notice, ToViewer};
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::machine::handshake::{Exchange, Fingerprint, Key};
+use nearhand_protocol::picture::{Area, View};
 use nearhand_protocol::proof::Share;
 use proptest::prelude::*;
 
@@ -195,6 +196,30 @@ fn another_version_ends_it() {
     let hello = Hello { version: Version(2), capabilities: Capabilities::NONE };
     state.handle(1001, Event::Heard(ToViewer::Hello(hello)));
     assert_eq!(state.phase(), Phase::Ended(CloseReason::VersionMismatch));
+}
+
+#[test]
+fn what_is_shown_is_that_of_the_current_peer_connection() {
+    let mut state = controlling();
+    let hello =
+        |capabilities| Event::Heard(ToViewer::Hello(Hello { version: Version::CURRENT, capabilities }));
+    assert_eq!(state.host_paints(), None, "it has not said so far");
+    state.handle(1001, hello(Capabilities::H264_TRACK));
+    assert_eq!(state.host_paints(), Some(false));
+    state.handle(1001, hello(Capabilities::H264_TRACK.with(Capabilities::PICTURE)));
+    assert_eq!((state.host_paints(), state.view()), (Some(true), None));
+    let view = View { number: 3, monitor: None, area: Area::new(0, 0, 800, 600) };
+    state.handle(1002, Event::Heard(ToViewer::View(view)));
+    assert_eq!(state.view(), Some(view));
+}
+
+#[test]
+fn a_host_that_misleads_ends_the_session() {
+    let mut state = controlling();
+    let effects = state.handle(1001, Event::Misled);
+    assert_eq!(state.phase(), Phase::Ended(CloseReason::BadMessage));
+    assert!(effects.contains(&tell(ToHost::End)) && effects.contains(&Effect::Close));
+    assert!(effects.contains(&Effect::ReleaseInput), "what is held is let go");
 }
 
 /// A host that knows the code, as far as the key: its share, and its key.

@@ -29,8 +29,14 @@ impl Frame {
     /// A frame that the browser gave us, to be closed by us. A timestamp of the track is in its metadata.
     pub(crate) fn new(frame: JsValue, timestamp: Option<u32>) -> Option<Self> {
         let decoded_ms = dom::epoch_ms();
-        let mut own =
-            Self { timestamp: 0, arrived_ms: decoded_ms, decoded_ms, visible: (0, 0), size: (0, 0), own: frame };
+        let mut own = Self {
+            timestamp: 0,
+            arrived_ms: decoded_ms,
+            decoded_ms,
+            visible: (0, 0),
+            size: (0, 0),
+            own: frame,
+        };
         // From here on it is closed whatever happens.
         own.timestamp = if let Some(timestamp) = timestamp {
             timestamp
@@ -70,9 +76,14 @@ impl Frame {
         Self::new(frame, Some(self.timestamp))
     }
 
-    /// Converts a part of it to red, green, blue and alpha, into a `Uint8ClampedArray` that is large enough.
+    /// Converts a part of it to red, green, blue and alpha, to its place in a `Uint8ClampedArray` for the whole frame.
     pub(crate) fn convert(&self, area: Area, into: &JsValue) -> Option<Promise> {
         let options = Object::new();
+        let row = u32::from(self.size.0) * 4;
+        let layout = Object::new();
+        dom::set(&layout, "offset", &(u32::from(area.y) * row + u32::from(area.x) * 4).into());
+        dom::set(&layout, "stride", &row.into());
+        dom::set(&options, "layout", &Array::of1(&layout));
         dom::set(&options, "rect", &self.rect(area));
         dom::set(&options, "format", &"RGBA".into());
         dom::set(&options, "colorSpace", &"srgb".into());
