@@ -27,6 +27,9 @@ pub(super) fn stories() -> Vec<Story> {
 /// After the last change.
 const STILL: Duration = Duration::from_secs(2);
 
+/// As [`STILL`], on a line that loses packets.
+const BACK: Duration = Duration::from_secs(5);
+
 async fn page(stage: &Stage) -> Result<()> {
     let meeting = Meeting::begin(stage).await?;
     let _page = Window::open(&meeting.xvfb.display, Page)?;
@@ -78,7 +81,7 @@ async fn on_a_bad_line(stage: &Stage) -> Result<()> {
         let _page = Window::open(&ends.xvfb.display, Page)?;
         let took = met
             .viewer
-            .is_exact(stage, &ends.xvfb, None, STILL)
+            .is_exact(stage, &ends.xvfb, None, BACK)
             .await
             .with_context(|| format!("round {round}"))?;
         println!("        5 % lost: exact after {} ms", took.as_millis());

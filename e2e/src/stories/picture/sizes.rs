@@ -29,7 +29,7 @@ async fn huge(stage: &Stage) -> Result<()> {
     let pixels = meeting.viewer.pixels().await?;
     ensure!(pixels == (7680, 4320), "the picture has {pixels:?} pixels");
     let _page = Window::open(&meeting.xvfb.display, Page)?;
-    let took = meeting.viewer.is_exact(stage, &meeting.xvfb, None, Duration::from_secs(45)).await?;
+    let took = meeting.viewer.is_exact(stage, &meeting.xvfb, None, Duration::from_secs(30)).await?;
     println!("        exact after {:.1} s", took.as_secs_f32());
     let _button = Window::open(&meeting.xvfb.display, Button::new(area(6000, 3000, 800, 600)))?;
     let took = meeting.viewer.is_exact(stage, &meeting.xvfb, None, Duration::from_secs(10)).await?;
