@@ -180,14 +180,18 @@ impl Casting {
             return Ok(false);
         }
         // They miss a frame that the next one refers to.
-        others.into_iter().for_each(|viewer| viewer.synced = false);
+        for viewer in others {
+            viewer.synced = false;
+        }
         self.last_tick = tick;
         let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
         let params = Params { keyframe, ..Params::new(tick as i64 / 90) };
         let encoded = stream.encode(screen, &params, bitrate)?;
         let done = Instant::now();
         let Some(encoded) = encoded else {
-            takers.iter_mut().for_each(|viewer| viewer.frame_failed(done));
+            for viewer in takers {
+                viewer.frame_failed(done);
+            }
             return Ok(true);
         };
         let bits = encoded.annex_b.len() as u64 * 8;

@@ -206,7 +206,9 @@ impl Cells {
 
     /// These go by video.
     pub(super) fn give_to_video(&mut self, cells: &[usize]) {
-        cells.iter().for_each(|index| self.cells[*index].by_video = true);
+        for index in cells {
+            self.cells[*index].by_video = true;
+        }
     }
 
     /// The cells that wait for a frame.

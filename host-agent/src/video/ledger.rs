@@ -13,8 +13,8 @@ const MOST: usize = 120;
 const OVERTAKEN: u32 = 3;
 /// A viewer tells what it painted after this long at the latest.
 const TOLD_AFTER: Duration = Duration::from_millis(200);
-/// Nothing is given up earlier without a word from the viewer.
-const LEAST_WAIT: Duration = Duration::from_millis(300);
+/// Nothing is given up earlier without a word from the viewer: a tab that paints much speaks late.
+const LEAST_WAIT: Duration = Duration::from_millis(400);
 /// What a frame takes from being announced to being painted, beside the round trip: it is encoded, let out packet by
 /// packet, perhaps repeated in parts, and decoded.
 const FRAME: Duration = Duration::from_millis(400);

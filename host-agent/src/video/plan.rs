@@ -26,6 +26,12 @@ pub(super) struct Limits {
     pub(super) small: usize,
 }
 
+/// Pixels that are tried as tiles in one go, beside those that are all the same: some milliseconds of work, and then the
+/// video is quicker.
+const MOST_PIXELS: u32 = 262_144;
+/// What is no longer than this took no work.
+const EMPTY: usize = 16;
+
 /// A tile and its coding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
@@ -52,6 +58,7 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
     groups.sort_by_key(|(_, _, pixels)| *pixels);
     let mut tiles = Vec::new();
     let mut left = limits.bytes;
+    let mut work = MOST_PIXELS;
     for (group, areas, pixels) in groups {
         let small = pixels <= SMALL;
         let dear = group.iter().filter(|index| cells.is_dear(**index, now)).count();
@@ -60,7 +67,7 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
             continue;
         }
         let allowed = if small { left.max(limits.small) } else { left };
-        if let Some(coded) = try_tiles(&areas, allowed, code) {
+        if let Some(coded) = try_tiles(&areas, allowed, &mut work, code) {
             let bytes: usize = coded.iter().map(|tile| tile.coded.len() + STEP).sum();
             left = left.saturating_sub(bytes);
             cells.cheap(&group);
@@ -73,13 +80,16 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
     tiles
 }
 
-fn try_tiles(areas: &[Area], allowed: usize, code: Code<'_>) -> Option<Vec<Tile>> {
+fn try_tiles(areas: &[Area], allowed: usize, work: &mut u32, code: Code<'_>) -> Option<Vec<Tile>> {
     let mut left = allowed;
     let mut tiles = Vec::with_capacity(areas.len());
     for area in areas {
         left = left.checked_sub(STEP)?;
         let coded = code(*area, left)?;
         left = left.checked_sub(coded.len())?;
+        if coded.len() > EMPTY {
+            *work = work.checked_sub(area.pixels())?;
+        }
         tiles.push(Tile { area: *area, coded });
     }
     Some(tiles)

@@ -173,7 +173,9 @@ mod tests {
         #[test]
         fn nothing_is_lost_and_nothing_overlaps(areas in areas()) {
             let mut region = Region::new(GRID);
-            areas.iter().for_each(|area| region.add(*area));
+            for area in &areas {
+                region.add(*area);
+            }
             let taken = region.take();
             let covered = |x: u16, y: u16| taken.iter().filter(|area| holds(**area, Area::new(x, y, 1, 1))).count();
             for y in 0..GRID.height {

@@ -77,9 +77,10 @@ mod tests {
 
     #[test]
     fn everything_is_repaired_around_the_pointer_first_and_what_is_old_before_that() {
-        let now = Instant::now();
+        let begun = Instant::now();
+        let now = begun + Duration::from_secs(1);
         let mut cells = Cells::new(GRID);
-        cells.change(GRID.all(), now - Duration::from_secs(1));
+        cells.change(GRID.all(), begun);
         cells.frame(&(0..GRID.count()).collect::<Vec<_>>(), 1);
         cells.lose(GRID.cell(0), 1, now);
         let pointer = (1000, 500);

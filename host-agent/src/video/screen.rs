@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn what_is_not_damaged_is_not_read() {
         let mut screen = Screen::new(100, 70);
-        screen.follow(&frame(&[0; 28_000], &[]));
-        let changed = screen.follow(&frame(&[5; 28_000], &[Rect::new(60, 60, 90, 90)])).areas;
+        screen.follow(&frame(&vec![0; 28_000], &[]));
+        let changed = screen.follow(&frame(&vec![5; 28_000], &[Rect::new(60, 60, 90, 90)])).areas;
         assert_eq!(changed, [Area::new(60, 60, 40, 10)]);
         assert_eq!(screen.from(60, 60)[0], 5);
         assert_eq!(screen.from(59, 60)[0], 0);

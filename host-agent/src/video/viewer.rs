@@ -36,7 +36,7 @@ const REFUSED: Duration = Duration::from_millis(15);
 /// While it lags.
 const LAGS: Duration = Duration::from_millis(3);
 /// A technician may look at something else this often.
-const LOOK_ELSEWHERE: Duration = Duration::from_millis(100);
+const LOOK_ELSEWHERE: Duration = Duration::from_millis(200);
 /// And may have everything sent anew.
 const REFRESH: Duration = Duration::from_millis(500);
 /// The round trip where it is not known.

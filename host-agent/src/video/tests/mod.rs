@@ -144,7 +144,7 @@ impl Desktop {
             for x in rect.x..rect.x + rect.width {
                 let pixel = match kind {
                     0 => colour,
-                    1 => colour ^ ((x ^ y) & 1) * 0xff,
+                    1 => colour ^ (((x ^ y) & 1) * 0xff),
                     _ => dice.roll(1 << 24) as u32,
                 };
                 let at = ((y * self.width + x) * 4) as usize;
@@ -321,11 +321,11 @@ impl Stage {
                 }
             }
         }
-        if let Some(painted) = self.tab.tells(self.now) {
-            if !self.dice.chance(self.weather.loss) {
-                let at = self.now + 2 + self.dice.roll(self.weather.jitter + 1);
-                self.on_the_way.push((at, Parcel::Painted(painted)));
-            }
+        if let Some(painted) = self.tab.tells(self.now)
+            && !self.dice.chance(self.weather.loss)
+        {
+            let at = self.now + 2 + self.dice.roll(self.weather.jitter + 1);
+            self.on_the_way.push((at, Parcel::Painted(painted)));
         }
         self.on_the_way.sort_by_key(|(at, _)| *at);
         while self.on_the_way.first().is_some_and(|(at, _)| *at <= self.now) {

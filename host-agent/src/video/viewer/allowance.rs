@@ -11,7 +11,7 @@ use super::super::plan::{Limits, STEP, Tile};
 use super::super::repair::{self, Repair};
 use super::super::screen::Screen;
 use super::sending::SHORT;
-use super::{Attended, REFUSED, Viewer};
+use super::{Attended, LOSSY, REFUSED, Viewer};
 
 /// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
 const TILES_MOST: f64 = 350_000.0;
@@ -53,6 +53,11 @@ impl Viewer {
             let wait = Duration::from_secs_f64(self.repaired.wait(rate, 1.0));
             return attended.at(now + wait.clamp(Duration::from_millis(1), Duration::from_secs(1)));
         }
+        // One packet each, where packets are lost: a tile in several is lost with any of them.
+        let apart = self.rate.loss() > LOSSY;
+        let grid = self.cells.grid();
+        let cells = areas.iter().flat_map(|area| grid.touched(*area)).map(|cell| grid.cell(cell));
+        let areas: Vec<Area> = if apart { cells.collect() } else { areas };
         let mut left = self.repaired.level(now, rate, depth);
         let mut tiles = Vec::new();
         for area in areas {

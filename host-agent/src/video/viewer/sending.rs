@@ -43,7 +43,9 @@ impl Viewer {
             return true;
         }
         let mut flags = vec![false; self.cells.grid().count()];
-        wanted.iter().for_each(|cell| flags[*cell] = true);
+        for cell in &wanted {
+            flags[*cell] = true;
+        }
         let cells = Cells::from_flags(flags);
         let step = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
         let number = self.ledger.next_number();
@@ -92,7 +94,9 @@ impl Viewer {
             });
             let then = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded });
             let Ok(bytes) = self.send(first.chain(then).collect(), now) else {
-                moves.iter().for_each(|shift| self.cells.stay(shift.to));
+                for shift in moves {
+                    self.cells.stay(shift.to);
+                }
                 return false;
             };
             self.tally.tiles(batch.len(), bytes);
@@ -100,7 +104,9 @@ impl Viewer {
                 self.tally.moved(shift.to.pixels());
                 self.cells.tile(shift.to, number);
             }
-            batch.iter().for_each(|tile| self.cells.tile(tile.area, number));
+            for tile in &batch {
+                self.cells.tile(tile.area, number);
+            }
             let areas =
                 moves.iter().map(|shift| shift.to).chain(batch.iter().map(|tile| tile.area)).collect();
             let sources = std::mem::take(&mut moves).iter().map(|shift| shift.from).collect();
