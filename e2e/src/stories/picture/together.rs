@@ -15,7 +15,7 @@ use crate::process::cpu_seconds;
 use crate::runner::Story;
 use crate::stage::Stage;
 use crate::x::canvas::area;
-use crate::x::scenes::{Button, Page, Scroll};
+use crate::x::scenes::{Button, Page, Pattern, Scroll};
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 
@@ -114,6 +114,8 @@ async fn bad_neighbour(stage: &Stage) -> Result<()> {
     ensure!(together.1 < alone.1 * 2.0 + 60.0, "{:.0} ms late instead of {:.0}", together.1, alone.1);
     drop(scroll);
     let _page = Window::open(&xvfb.display, Page)?;
-    viewer.is_exact(stage, &xvfb, None, Duration::from_secs(2)).await.context("the good one")?;
-    second.is_exact(stage, &xvfb, None, Duration::from_secs(40)).await.context("the bad one").map(drop)
+    viewer.is_exact(stage, &xvfb, None, Duration::from_secs(3)).await.context("the good one")?;
+    // To the pixel this would be megabytes for the other: that it shows what is there now is enough.
+    let _pattern = Window::open(&xvfb.display, Pattern)?;
+    second.shows(&xvfb, 22.0).await.context("the bad one")
 }
