@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -36,7 +36,12 @@ pub(super) enum Mode {
     Replace(Way, Value),
     /// The host negotiates with this page, and the tab with nobody.
     TakeOver(Tab),
+    /// This page is an invited technician, with [`GUEST`] for its name.
+    Guest(Tab),
 }
+
+/// The number of a guest that the server invents.
+pub(super) const GUEST: u32 = 9;
 
 /// The server, for as long as it is held.
 pub(super) struct Middle {
@@ -134,7 +139,8 @@ impl Relay {
         };
         let content: Value = serde_json::from_str(text)?;
         let (share, negotiate) = (content["type"] == "share", content["type"] == "negotiate");
-        if share || negotiate {
+        let of_guest = content["type"].as_str().is_some_and(|kind| kind.starts_with("guest_"));
+        if share || negotiate || of_guest {
             lock(&self.heard).push((way, content.clone()));
         }
         let mode = self.mode.borrow().clone();
@@ -143,6 +149,14 @@ impl Relay {
             Mode::Keep(kept) if share && kept == way => Vec::new(),
             Mode::Replace(replaced, other) if share && replaced == way => {
                 vec![Message::text(other.to_string())]
+            }
+            Mode::Guest(page) if of_guest && way == Way::ToTab => {
+                if content["type"] == "guest_negotiate" {
+                    let mut answer = content["message"].clone();
+                    answer["type"] = json!("negotiate");
+                    page.js::<Value>("stranger.take(arguments[0]);", &[answer]).await?;
+                }
+                Vec::new()
             }
             Mode::TakeOver(page) if negotiate => {
                 if way == Way::ToTab {
@@ -158,9 +172,18 @@ impl Relay {
     /// What the page has for the host.
     async fn of_page(&self) -> Result<Vec<(Way, Message)>> {
         let mode = self.mode.borrow().clone();
-        let Mode::TakeOver(page) = mode else { return Ok(Vec::new()) };
+        let (Mode::TakeOver(page) | Mode::Guest(page)) = &mode else { return Ok(Vec::new()) };
         let said: Vec<String> = page.js("return stranger.out.splice(0);", &[]).await?;
-        Ok(said.into_iter().map(|message| (Way::ToHost, Message::text(message))).collect())
+        let as_said = |message: String| -> Result<String> {
+            match &mode {
+                Mode::Guest(_) => {
+                    let message: Value = serde_json::from_str(&message)?;
+                    Ok(json!({"type": "guest_negotiate", "guest": GUEST, "message": message}).to_string())
+                }
+                _ => Ok(message),
+            }
+        };
+        said.into_iter().map(|message| Ok((Way::ToHost, Message::text(as_said(message)?)))).collect()
     }
 }
 

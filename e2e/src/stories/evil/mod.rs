@@ -28,7 +28,7 @@ use crate::server::{ORGANISATION, Server, TECHNICIAN};
 use crate::stage::Stage;
 use crate::wait;
 use crate::x::xvfb::Xvfb;
-use middle::{Middle, Mode, Way};
+use middle::{GUEST, Middle, Mode, Way};
 use stranger::{Line, Page, guess, key};
 
 pub(super) fn stories() -> Vec<Story> {
@@ -39,6 +39,7 @@ pub(super) fn stories() -> Vec<Story> {
         story!("a_server_that_guesses_at_the_host_has_one_guess", 120, guesses_at_host),
         story!("a_stranger_who_guesses_at_the_tab_has_one_guess", 120, guesses_at_tab),
         story!("a_connection_of_the_servers_own_after_the_proof_gets_nothing", 60, second_connection),
+        story!("a_technician_whom_the_server_invents_gets_nothing", 60, invented_guest),
     ]
 }
 
@@ -296,6 +297,55 @@ async fn guesses_at_tab(stage: &Stage) -> Result<()> {
         }
         tab = viewer;
     }
+    Ok(())
+}
+
+/// Honest until the picture is there; then the server says that somebody came who was invited. First nobody was; then there is
+/// an invitation, whose number the server has seen, and not its secret.
+async fn invented_guest(stage: &Stage) -> Result<()> {
+    let xvfb = Xvfb::start(stage, 640, 480).await?;
+    let server = Server::start(stage).await?;
+    let page = Page::open(stage, &server.url).await?;
+    let tab = Viewer { tab: stage.chromium().await? };
+    let mut both = Betrayed::begin(stage, &server, tab, &xvfb.display, Mode::Honest).await?;
+    both.allow_view().await?;
+    both.middle.set_mode(Mode::Guest(page.0.clone()));
+    let arrived = |invitation: u32| {
+        let technician = json!({"name": TECHNICIAN, "organisation": ORGANISATION});
+        json!({"type": "guest_arrived", "guest": GUEST, "invitation": invitation, "technician": technician})
+    };
+    both.middle.slip(Way::ToHost, arrived(1)).await?;
+    let sent_away = || async {
+        let said = both.middle.last(Way::ToTab, "guest_end");
+        Ok(said.and_then(|said| said["reason"].as_str().map(str::to_owned)))
+    };
+    let reason = wait::find(Duration::from_secs(10), "the host to send it away", sent_away).await?;
+    ensure!(reason == CloseReason::UnknownCode.as_str(), "sent away as {reason}");
+
+    let link = both.viewer.invites().await?;
+    both.host.says("invites another technician").await?;
+    let number = link.split_once("#invitation=").and_then(|(_, rest)| rest.split_once('.'));
+    let number = number.and_then(|(number, _)| number.parse().ok()).context("a link without a number")?;
+    both.middle.slip(Way::ToHost, arrived(number)).await?;
+    page.offer(Epoch(5)).await?;
+    page.0
+        .until("the channels", "stranger.open.includes('control') && stranger.open.includes('chat')")
+        .await?;
+    page.send("control", &ToHost::Hello(hello())).await?;
+    page.send("control", &ToHost::Ask(Rights::only(Right::View))).await?;
+    page.send_bytes("chat", &[b"let me in".to_vec()]).await?;
+    both.host.types("for my technician only")?;
+    both.viewer.tab.reads("body", "for my technician only").await?;
+    page.send_all("control", &[ToHost::Ping { nonce: 7 }, ToHost::Prove(Proof([7; 32]))]).await?;
+    both.host.says("refused: not who was invited").await?;
+    let told = page.control::<ToViewer>().await?;
+    let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));
+    ensure!(told.iter().all(harmless), "the stranger was told {told:?}");
+    ensure!(page.others().await?.is_empty(), "something came on {:?}", page.others().await?);
+    ensure!(page.video().await? == 0, "a picture came");
+    ensure!(both.questions() == 1, "the customer was asked again:\n{}", both.host.said());
+    ensure!(!both.host.said().contains("let me in"), "a stranger's line was shown");
+    ensure!(both.viewer.now().await? == "viewing", "the session of the two suffered");
     Ok(())
 }
 
