@@ -61,7 +61,7 @@ impl Flight {
         let steady = oldest.is_some_and(|oldest| self.heard.is_some_and(|heard| oldest <= heard + CALM));
         if let Some(heard) = self.heard.replace(now).filter(|_| calm && steady) {
             let gap = now.saturating_duration_since(heard).clamp(LEAST_FEEDBACK, MOST_FEEDBACK);
-            self.rhythm = Some(self.rhythm.map_or(gap, |rhythm| gap.max(rhythm - rhythm / 16)));
+            self.rhythm = Some(self.rhythm.map_or(gap, |rhythm| gap.max(rhythm * 15 / 16)));
         }
         // It forgets slowly, so that a longer way is learnt.
         self.lag = Some(self.lag.map_or(lag, |least| lag.min(least + lag / 64)));
@@ -156,7 +156,7 @@ mod tests {
                     flight.sent(now, 1_000);
                 }
                 if at % rhythm == 0 && at > 0 {
-                    flight.told(now, now - 20 * MS);
+                    flight.told(now, start + at.saturating_sub(20) * MS);
                 }
                 assert!(at < 1_000 || flight.is_free(now), "every {rhythm} ms, at {at}");
             }

@@ -51,7 +51,11 @@ impl Share {
         let own = Duration::from_micros((travel.as_micros() as i64 - self.base.shortest()).max(0) as u64);
         let queue = own.max(found.queue.unwrap_or_default());
         if queue > QUEUE {
-            self.window = ((self.window as f64 * SHRINK) as usize).max(LEAST);
+            // What the line carries in its own time and that of a short queue is no queue, however unevenly a busy
+            // computer acknowledges it.
+            let way = Duration::from_micros(self.base.shortest().max(0) as u64) + QUEUE;
+            let carried = f64::from(found.delivered_now.unwrap_or_default()) / 8.0 * way.as_secs_f64();
+            self.window = ((self.window as f64 * SHRINK) as usize).max(carried as usize).clamp(LEAST, MOST);
         } else if queue < SHORT_QUEUE {
             self.window = (self.window + GROW).min(MOST);
         }

@@ -1,8 +1,6 @@
 //! How many bits per second one viewer is sent: up while the line takes them, down at the first sign that it does not.
 //! Everything that is sent to that viewer counts. Pure: time and measurements are arguments.
 
-#![allow(dead_code, reason = "the hints are read by the streams, which are being built")]
-
 mod scale;
 
 use std::time::{Duration, Instant};
@@ -188,11 +186,6 @@ impl Rate {
     /// what rests, and keyframes, are not told.
     pub(super) fn coded(&mut self, now: Instant, qp: u8) {
         self.scaler.coded(now, qp);
-    }
-
-    /// Round trip to the technician; zero where it is not known yet.
-    pub(super) const fn round_trip(&self) -> Duration {
-        self.round_trip
     }
 
     /// Share of the packets that are lost, 0 to 1.
