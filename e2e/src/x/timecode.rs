@@ -6,7 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use x11rb::protocol::xproto::Rectangle;
+use x11rb::protocol::xproto::{ConnectionExt as _, Rectangle};
 
 use super::canvas::{Canvas, area};
 
@@ -36,16 +36,19 @@ fn read(cells: [bool; CELLS as usize]) -> Option<u32> {
     (high ^ middle ^ low ^ 0xa5 == check).then(|| u32::from_be_bytes([0, high, middle, low]))
 }
 
-/// Draws the clock at the top left of a drawable.
+/// Draws the clock at the top left of a drawable, by one request: whoever captures the screen at once sees no half of it.
 pub(crate) fn draw(canvas: &Canvas, drawable: u32) -> Result<()> {
     let cells = cells(now());
+    let pixmap = canvas.pixmap(CELL * CELLS, CELL)?;
     for (colour, wanted) in [(0x00ff_ffff, true), (0, false)] {
         let areas: Vec<Rectangle> = (0..CELLS)
             .filter(|cell| cells[usize::from(*cell)] == wanted)
             .map(|cell| area((cell * CELL) as i16, 0, CELL, CELL))
             .collect();
-        canvas.fill(drawable, colour, &areas)?;
+        canvas.fill(pixmap, colour, &areas)?;
     }
+    canvas.copy(pixmap, drawable, (0, 0), area(0, 0, CELL * CELLS, CELL))?;
+    canvas.connection.free_pixmap(pixmap)?;
     Ok(())
 }
 
