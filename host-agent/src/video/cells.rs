@@ -1,7 +1,8 @@
 //! What one viewer has of the picture, cell by cell, as far as it is known here. Pure.
 //!
-//! A part of a cell is only painted where the rest of it is exact: so an exact cell has one box of pixels that are not
-//! sent yet, and of any other cell nothing counts but all of it.
+//! A part of a cell is only painted, or moved, where the rest of it is known to be there: exact, or a frame of the video
+//! that the viewer has painted. Such a cell has one box of pixels that are not sent yet; of any other cell nothing counts
+//! but all of it. What is moved stays as good as it was.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(super) enum State {
 #[derive(Clone, Debug)]
 struct Cell {
     state: State,
+    /// The viewer has told that it painted what this shows; always where it is exact, for then nothing is awaited.
+    settled: bool,
     /// What changed and is not sent.
     damage: Option<Area>,
     /// That waits for a frame of the video.
@@ -52,6 +55,7 @@ impl Cells {
     pub(super) fn new(grid: Grid) -> Self {
         let cell = |index| Cell {
             state: State::Stale,
+            settled: false,
             damage: Some(grid.cell(index)),
             by_video: false,
             changed: None,
@@ -88,7 +92,7 @@ impl Cells {
                 continue;
             }
             if rests {
-                cell.state = State::Stale;
+                (cell.state, cell.settled) = (State::Stale, false);
             } else {
                 cell.damage = Some(cell.damage.map_or(part, |old| around(old, part)));
                 cell.by_video = false;
@@ -102,7 +106,7 @@ impl Cells {
             let whole = holds(area, self.grid.cell(index));
             let cell = &mut self.cells[index];
             if whole {
-                (cell.state, cell.covered) = (State::Exact, number);
+                (cell.state, cell.settled, cell.covered) = (State::Exact, true, number);
             }
             if cell.damage.is_some_and(|damage| holds(area, damage)) {
                 cell.damage = None;
@@ -111,24 +115,44 @@ impl Cells {
         }
     }
 
-    /// Whether these pixels can be had by a move: they are exact, and may be painted there.
+    /// Whether these pixels can be had by a move: they are there, and may be painted here.
     pub(super) fn can_move(&self, from: Area, to: Area) -> bool {
-        self.exact(from) && self.takes(to)
+        self.is_there(from) && self.takes(to)
     }
 
-    /// Pixels that are the screen's now were moved here. A move that is not sent is a [`Self::change`] after all.
-    pub(super) fn moved(&mut self, to: Area, now: Instant) {
+    /// Pixels of the screen were moved. A move that is not sent is taken back by [`Self::stay`].
+    pub(super) fn moved(&mut self, from: Area, to: Area, now: Instant) {
+        let exact = self.grid.touched(from).all(|index| self.cells[index].state == State::Exact);
         for index in self.grid.touched(to) {
             let whole = holds(to, self.grid.cell(index));
             let cell = &mut self.cells[index];
             cell.changed = Some(now);
-            if whole {
-                cell.state = State::Exact;
+            match (exact, whole) {
+                (true, true) => (cell.state, cell.settled) = (State::Exact, true),
+                (false, _) => (cell.state, cell.settled) = (State::Video, true),
+                (true, false) => {}
             }
             if cell.damage.is_some_and(|damage| holds(to, damage)) {
                 cell.damage = None;
                 cell.by_video = false;
             }
+        }
+    }
+
+    /// And the move was sent with this update.
+    pub(super) fn shifted(&mut self, to: Area, number: u32) {
+        for index in self.grid.touched(to) {
+            if holds(to, self.grid.cell(index)) {
+                self.cells[index].covered = number;
+            }
+        }
+    }
+
+    /// The viewer painted the frame that this update announced.
+    pub(super) fn settle(&mut self, cells: &[usize], number: u32) {
+        for index in cells {
+            let cell = &mut self.cells[*index];
+            cell.settled |= cell.state == State::Video && cell.covered == number;
         }
     }
 
@@ -146,7 +170,14 @@ impl Cells {
     pub(super) fn frame(&mut self, cells: &[usize], number: u32) {
         for index in cells {
             let cell = &mut self.cells[*index];
-            *cell = Cell { state: State::Video, damage: None, by_video: false, covered: number, ..*cell };
+            *cell = Cell {
+                state: State::Video,
+                settled: false,
+                damage: None,
+                by_video: false,
+                covered: number,
+                ..*cell
+            };
         }
     }
 
@@ -154,21 +185,19 @@ impl Cells {
     pub(super) fn due(&self, index: usize) -> Option<Area> {
         let cell = &self.cells[index];
         let damage = cell.damage?;
-        Some(if cell.state == State::Exact { damage } else { self.grid.cell(index) })
+        Some(if cell.settled { damage } else { self.grid.cell(index) })
     }
 
-    /// Whether a tile may be painted here: all that it covers in part is exact.
+    /// Whether a tile may be painted here: all that it covers in part is there.
     pub(super) fn takes(&self, area: Area) -> bool {
-        self.grid
-            .touched(area)
-            .all(|index| self.cells[index].state == State::Exact || holds(area, self.grid.cell(index)))
+        self.grid.touched(area).all(|index| self.cells[index].settled || holds(area, self.grid.cell(index)))
     }
 
-    /// Whether all pixels here are the screen's, and were before it changed last.
-    fn exact(&self, area: Area) -> bool {
+    /// Whether the viewer has all pixels here as they were before the screen changed last.
+    fn is_there(&self, area: Area) -> bool {
         self.grid.touched(area).all(|index| {
             let cell = &self.cells[index];
-            cell.state == State::Exact && cell.damage.is_none_or(|damage| common(damage, area).is_none())
+            cell.settled && cell.damage.is_none_or(|damage| common(damage, area).is_none())
         })
     }
 

@@ -90,10 +90,12 @@ impl Ledger {
         self.entries.clear();
     }
 
-    /// The viewer tells what it painted. What it tells of updates that were never sent is nothing.
-    pub(super) fn painted(&mut self, painted: &Painted) {
+    /// The viewer tells what it painted. What it tells of updates that were never sent is nothing. Returns the updates
+    /// whose frames were painted.
+    pub(super) fn painted(&mut self, painted: &Painted) -> Vec<Sent> {
+        let mut frames = Vec::new();
         if painted.highest > self.last || painted.highest < self.highest {
-            return;
+            return frames;
         }
         self.highest = painted.highest;
         self.patience = 1;
@@ -102,6 +104,7 @@ impl Ledger {
             Some(true) => {
                 if !entry.sent.cells.is_empty() {
                     frame_came = Some(entry.sent.number);
+                    frames.push(entry.sent.take());
                 }
                 entry.moved = !entry.sent.sources.is_empty();
                 entry.moved
@@ -120,6 +123,7 @@ impl Ledger {
         if let Some(came) = frame_came {
             self.entries.iter_mut().for_each(|entry| entry.overtaken |= entry.sent.number < came);
         }
+        frames
     }
 
     /// Takes out what is lost by now.

@@ -203,7 +203,7 @@ impl Viewer {
                 self.stay();
                 return false;
             }
-            self.cells.moved(shift.to, now);
+            self.cells.moved(shift.from, shift.to, now);
             self.moving.push(shift);
             self.undecided = true;
         }
@@ -219,7 +219,9 @@ impl Viewer {
 
     /// It tells what it painted.
     pub(super) fn painted(&mut self, painted: &Painted) {
-        self.ledger.painted(painted);
+        for frame in self.ledger.painted(painted) {
+            self.cells.settle(&frame.cells, frame.number);
+        }
     }
 
     /// It asks for a keyframe. One that has everything asks because nothing comes, and needs none.

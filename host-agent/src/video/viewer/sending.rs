@@ -102,7 +102,7 @@ impl Viewer {
             self.tally.tiles(batch.len(), bytes);
             for shift in moves {
                 self.tally.moved(shift.to.pixels());
-                self.cells.tile(shift.to, number);
+                self.cells.shifted(shift.to, number);
             }
             for tile in &batch {
                 self.cells.tile(tile.area, number);
