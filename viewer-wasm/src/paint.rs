@@ -364,7 +364,11 @@ impl Painter {
     }
 
     /// A frame is to paint: the one that is there already, or one that is awaited from now on.
-    fn expect(&mut self, awaited: Awaited, canvas: &mut impl Canvas) -> bool {
+    fn expect(&mut self, mut awaited: Awaited, canvas: &mut impl Canvas) -> bool {
+        // It was overtaken by a step that painted a part of one of its cells: which part, nobody wrote down.
+        if awaited.iter().any(|cell| self.grid.may(cell, awaited.key) == May::Not) {
+            awaited.over = None;
+        }
         if let Some(newest) = self.newest.filter(|newest| is_at_or_after(*newest, awaited.timestamp)) {
             return self.paint_frame(&awaited, newest, canvas).is_some();
         }

@@ -222,6 +222,23 @@ fn a_tile_stays_when_the_frame_of_an_older_update_comes() {
 }
 
 #[test]
+fn a_tile_stays_when_an_older_update_comes_after_it() {
+    for frame_first in [true, false] {
+        let mut bench = Bench::new();
+        if frame_first {
+            bench.frame(1000, 9);
+        }
+        bench.update(2, vec![step(&tile(Area::new(10, 10, 5, 5), 1))]).unwrap();
+        bench.update(1, vec![frame(1000, &[0, 1])]).unwrap();
+        if !frame_first {
+            bench.frame(1000, 9);
+        }
+        assert_eq!([(10, 10), (64, 0)].map(|(x, y)| bench.pixels.get(x, y)), [1, 9]);
+        assert_eq!(bench.told(&[1, 2]), [false, true]);
+    }
+}
+
+#[test]
 fn too_much_painted_over_an_awaited_frame_is_given_up() {
     let mut bench = Bench::new();
     bench.update(1, vec![frame(1000, &[0, 1])]).unwrap();

@@ -55,14 +55,15 @@ enum Parcel {
 /// not acknowledged.
 struct Host {
     screen: Pixels,
+    /// What the canvas should show: the screen, but for what was painted from frames and not anew since.
+    expected: Pixels,
     number: u32,
     timestamp: u32,
     now_ms: f64,
     /// Sent and neither acknowledged nor given up: number, when, cells.
     open: Vec<(u32, f64, Vec<usize>)>,
-    /// Cells that the viewer does not have, and cells that it has only as video.
+    /// Cells that the viewer does not have.
     missing: Vec<bool>,
-    blurred: Vec<bool>,
     sent: Vec<(f64, Parcel)>,
 }
 
@@ -93,17 +94,18 @@ impl Host {
         match *act {
             Act::Tile(area, color) => {
                 self.screen.fill(area, |x, y| color ^ (u32::from(x) << 3) ^ u32::from(y));
+                let screen = self.screen.clone();
+                self.expected.fill(area, |x, y| screen.get(x, y));
                 let coded = self.screen.coded(area);
                 self.update(ways.0, Self::cells(area), vec![Step::Tile { area, coded: &coded }]);
             }
             Act::Move(from, to) => {
                 let source = Area::new(from.0, from.1, to.width, to.height);
                 self.screen.move_within(source, to);
+                self.expected.move_within(source, to);
                 let unfit = Self::cells(source).iter().any(|cell| self.missing[*cell]);
-                let blurred = Self::cells(source).iter().any(|cell| self.blurred[*cell]);
                 for cell in Self::cells(to) {
                     self.missing[cell] |= unfit;
-                    self.blurred[cell] |= blurred;
                 }
                 if !unfit {
                     let step = Step::Move { since: self.since(), from_x: from.0, from_y: from.1, to };
@@ -114,18 +116,19 @@ impl Host {
                 self.screen.fill(area, |x, y| color ^ u32::from(x) ^ (u32::from(y) << 5));
                 self.timestamp = self.timestamp.wrapping_add(3000);
                 let named = Self::cells(area);
+                // Nothing that a decoder puts out is exact.
+                let mut frame = self.screen.clone();
+                for pixel in &mut frame.at {
+                    *pixel ^= 0x0001_0101;
+                }
                 for cell in &named {
-                    self.blurred[*cell] = true;
                     self.missing[*cell] = false;
+                    let area = Grid::new(VIEW.0, VIEW.1).area(*cell);
+                    self.expected.fill(area, |x, y| frame.get(x, y));
                 }
                 let cells = Cells::from_flags((0..self.missing.len()).map(|cell| named.contains(&cell)));
                 let (timestamp, (width, height)) = (self.timestamp, VIEW);
                 self.update(ways.0, named, vec![Step::Frame { timestamp, width, height, cells }]);
-                let mut frame = self.screen.clone();
-                // Nothing that a decoder puts out is exact.
-                for pixel in &mut frame.at {
-                    *pixel ^= 0x0001_0101;
-                }
                 self.send(ways.1, Parcel::Frame(timestamp, frame));
             }
             Act::Scroll(by, color) => {
@@ -134,13 +137,13 @@ impl Host {
                 let strip = Area::new(0, VIEW.1 - by, VIEW.0, by);
                 self.screen.move_within(from, to);
                 self.screen.fill(strip, |x, _| color ^ u32::from(x));
+                self.expected.move_within(from, to);
+                self.expected.fill(strip, |x, _| color ^ u32::from(x));
                 let everywhere = Self::cells(Area::new(0, 0, VIEW.0, VIEW.1));
                 if self.missing.contains(&true) {
                     self.missing.fill(true);
                     return;
                 }
-                let blurred = self.blurred.contains(&true);
-                self.blurred.fill(blurred);
                 let coded = self.screen.coded(strip);
                 let steps = vec![
                     Step::Move { since: self.since(), from_x: from.x, from_y: from.y, to },
@@ -167,16 +170,16 @@ impl Host {
         });
     }
 
-    /// Sends exactly what is missing or blurred.
+    /// Sends exactly what is missing.
     fn repair(&mut self, way: Way) {
         let grid = Grid::new(VIEW.0, VIEW.1);
-        let wanted: Vec<usize> =
-            (0..grid.len()).filter(|cell| self.missing[*cell] || self.blurred[*cell]).collect();
+        let wanted: Vec<usize> = (0..grid.len()).filter(|cell| self.missing[*cell]).collect();
         for cell in wanted {
             let area = grid.area(cell);
             let coded = self.screen.coded(area);
             self.missing[cell] = false;
-            self.blurred[cell] = false;
+            let screen = self.screen.clone();
+            self.expected.fill(area, |x, y| screen.get(x, y));
             self.update(way, vec![cell], vec![Step::Tile { area, coded: &coded }]);
         }
     }
@@ -198,12 +201,12 @@ proptest! {
         let cells = Grid::new(VIEW.0, VIEW.1).len();
         let mut host = Host {
             screen: Pixels::new(VIEW.0, VIEW.1, 0),
+            expected: Pixels::new(VIEW.0, VIEW.1, 0),
             number: 0,
             timestamp: begin,
             now_ms: 0.0,
             open: Vec::new(),
             missing: vec![true; cells],
-            blurred: vec![false; cells],
             sent: Vec::new(),
         };
         host.repair(Some(0));
@@ -239,8 +242,11 @@ proptest! {
             }
         }
         prop_assert_eq!(host.open.len(), 0);
-        prop_assert!(!host.missing.contains(&true) && !host.blurred.contains(&true));
-        prop_assert!(canvas.at == host.screen.at, "the canvas differs from the screen");
+        prop_assert!(!host.missing.contains(&true));
+        prop_assert!(canvas.at == host.expected.at, "the canvas shows something else");
+        host.missing.fill(true);
+        host.repair(Some(0));
+        prop_assert!(host.expected.at == host.screen.at);
     }
 
     /// Bytes of any kind, and updates of any kind, neither panic nor paint outside; what waits stays bounded.
