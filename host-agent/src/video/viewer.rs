@@ -328,11 +328,6 @@ impl Viewer {
         Ok(Some(self.tally.take(now, &self.transport.stats(), bitrate, exact)))
     }
 
-    #[cfg(test)]
-    pub(super) fn exact_percent(&self) -> u8 {
-        self.cells.exact_percent()
-    }
-
     /// Says something about the cursor.
     pub(super) fn say(&self, message: &CursorMessage) {
         match encode(message) {

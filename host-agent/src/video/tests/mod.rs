@@ -1,7 +1,6 @@
 //! Everything together but threads, network and codec: a desktop that changes at random, a line that loses, repeats and
 //! overtakes, and a tab that paints by the protocol's rules. When it rests the tab shows what the desktop shows.
 
-mod scenes;
 mod tab;
 mod thread;
 
