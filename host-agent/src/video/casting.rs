@@ -186,7 +186,8 @@ impl Casting {
         self.last_tick = tick;
         let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
         let params = Params { keyframe, ..Params::new(tick as i64 / 90) };
-        let encoded = stream.encode(screen, &params, bitrate)?;
+        let video = takers.iter().map(|viewer| viewer.video_bitrate()).min().unwrap_or(bitrate);
+        let encoded = stream.encode(screen, &params, video)?;
         let done = Instant::now();
         let Some(encoded) = encoded else {
             for viewer in takers {

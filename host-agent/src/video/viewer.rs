@@ -245,10 +245,18 @@ impl Viewer {
     pub(super) fn fps(&self) -> u32 {
         let fps = self.rate.fps();
         match self.watch.quality {
-            Quality::Auto | Quality::Smooth => fps,
-            Quality::Sharp => fps.min(30),
+            Quality::Smooth => fps,
+            Quality::Auto | Quality::Sharp => fps.min(30),
             Quality::SaveData => fps.min(12),
         }
+    }
+
+    /// Bits per second that are worth spending on its frames: what moves need not be sharp, for tiles follow.
+    pub(super) fn video_bitrate(&self) -> u32 {
+        self.bitrate().min(match self.watch.quality {
+            Quality::Auto | Quality::SaveData => 3_600_000,
+            Quality::Sharp | Quality::Smooth => 8_000_000,
+        })
     }
 
     /// Whose stream it looks at: its own, or that of everybody.
