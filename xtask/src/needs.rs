@@ -35,6 +35,10 @@ pub(crate) const SCREEN: &[Need] = &[
     need("xterm", "xterm"),
     need("x11-apps", "xclock"),
     need("x11-utils", "xwininfo"),
+    need("x11-xserver-utils", "xrandr"),
+    // The X server whose outputs can be plugged and unplugged; Xvfb has one that stays.
+    need("xserver-xorg-core", "Xorg"),
+    need("xserver-xorg-video-dummy", "/usr/lib/xorg/modules/drivers/dummy_drv.so"),
 ];
 
 /// Browsers and the programs that drive them; geckodriver is not in Debian.
@@ -42,6 +46,8 @@ pub(crate) const BROWSERS: &[Need] = &[
     need("chromium", "chromium"),
     need("chromium-driver", "chromedriver"),
     need("firefox-esr", "firefox-esr"),
+    // Firefox decodes H.264 with it.
+    need("libavcodec59", "/usr/share/doc/libavcodec59"),
 ];
 
 /// Networks with everything in them that stands between two ends: routers, proxies, relays.
