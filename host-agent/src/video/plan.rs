@@ -44,7 +44,8 @@ pub(super) struct Tile {
 /// Codes the pixels of an area; `None` where that takes more than so many bytes.
 pub(super) type Code<'a> = &'a mut dyn FnMut(Area, usize) -> Option<Vec<u8>>;
 
-/// Decides about everything that is damaged: returns what goes as tiles, and gives the rest to the video.
+/// Decides about everything that is damaged: returns what goes as tiles, and gives the rest to the video. What is small
+/// goes at once; of what is not, all goes one way: two halves of one look would be seen one after the other.
 pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code<'_>) -> Vec<Tile> {
     let mut groups: Vec<(Vec<usize>, Vec<Area>, u32)> = cells
         .groups()
@@ -57,6 +58,8 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
         .collect();
     groups.sort_by_key(|(_, _, pixels)| *pixels);
     let mut tiles = Vec::new();
+    let mut large = Vec::new();
+    let mut video = false;
     let mut left = limits.bytes;
     let mut work = MOST_PIXELS;
     for (group, areas, pixels) in groups {
@@ -64,6 +67,7 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
         let dear = group.iter().filter(|index| cells.is_dear(**index, now)).count();
         if !small && dear * 2 >= group.len() {
             cells.give_to_video(&group);
+            video = true;
             continue;
         }
         let allowed = if small { left.max(limits.small) } else { left };
@@ -71,10 +75,22 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
             let bytes: usize = coded.iter().map(|tile| tile.coded.len() + STEP).sum();
             left = left.saturating_sub(bytes);
             cells.cheap(&group);
-            tiles.extend(coded);
+            if small {
+                tiles.extend(coded);
+            } else {
+                large.push((group, coded));
+            }
         } else {
             cells.dear(&group, now);
             cells.give_to_video(&group);
+            video = true;
+        }
+    }
+    for (group, coded) in large {
+        if video {
+            cells.give_to_video(&group);
+        } else {
+            tiles.extend(coded);
         }
     }
     tiles
@@ -159,6 +175,19 @@ mod tests {
             assert_eq!(!tiles.is_empty(), by_tiles, "{name}");
             assert_eq!(cells.by_video().count() == 0, by_tiles, "{name}");
         }
+    }
+
+    #[test]
+    fn one_look_goes_one_way_but_for_what_is_small() {
+        let now = Instant::now();
+        let mut cells = exact();
+        cells.change(Area::new(0, 0, 300, 200), now);
+        cells.change(Area::new(640, 0, 640, 480), now);
+        cells.change(Area::new(100, 640, 9, 16), now);
+        let dear = |area: Area| area.pixels() > 200_000;
+        let tiles = decide(&mut cells, now, LIMITS, &mut |area, _| (!dear(area)).then(|| vec![0; 40]));
+        assert_eq!(tiles.iter().map(|tile| tile.area).collect::<Vec<_>>(), [Area::new(100, 640, 9, 16)]);
+        assert!(cells.by_video().any(|cell| cell == 0), "the quiet half of the look waits for the other");
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::{Attended, LOSSY, REFUSED, Viewer};
 /// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
 const TILES_MOST: f64 = 350_000.0;
 
+/// What is made exact beside a film or a window that is dragged, in bytes per second.
+const REPAIR_RUNNING: f64 = 150_000.0;
+
 /// The longest tile: with what is around it, it fits one message.
 pub(super) const LARGEST: usize = Channel::MAX_MESSAGE - 256;
 
@@ -101,7 +104,8 @@ impl Viewer {
     fn repair_rate(&self, now: Instant, running: bool) -> f64 {
         let line = f64::from(self.bitrate()) / 8.0;
         match self.watch.quality {
-            _ if running => line * 0.25,
+            // What is painted over in a moment is not worth more.
+            _ if running => (line * 0.25).min(REPAIR_RUNNING),
             Quality::SaveData => line * 0.5,
             _ if self.rate.is_thin(now) => line * 0.8,
             _ => f64::from(self.rate.pacing(now)) / 8.0 * 0.8,

@@ -12,9 +12,9 @@ use super::super::trace::{self, Kind, Look};
 use super::{LOSSY, REFUSED, Viewer};
 use crate::rtc::SendError;
 
-/// Where packets are lost, an update is one of them; else it is a few.
+/// Where packets are lost, an update is one of them; else it is all of one look, which is painted at once then.
 pub(super) const SHORT: usize = 1_100;
-const LONG: usize = 16 * 1024;
+const LONG: usize = Channel::MAX_MESSAGE - 4 * 1024;
 
 impl Viewer {
     /// The cells that a frame would be for: those that wait for one, and those of frames that did not come yet.
