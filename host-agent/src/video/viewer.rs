@@ -246,7 +246,8 @@ impl Viewer {
         let fps = self.rate.fps();
         match self.watch.quality {
             Quality::Smooth => fps,
-            Quality::Auto | Quality::Sharp => fps.min(30),
+            // A little more than the thirty that films have, or some of theirs would fall between two.
+            Quality::Auto | Quality::Sharp => fps.min(36),
             Quality::SaveData => fps.min(12),
         }
     }
