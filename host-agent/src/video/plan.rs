@@ -24,6 +24,8 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
     /// Bytes for what is small, also where the above is used up.
     pub(super) small: usize,
+    /// Pixels are moved with this look: what they leave open is to come with them, though it was dear not long ago.
+    pub(super) moved: bool,
 }
 
 /// Pixels that are tried as tiles in one go, beside those that are all the same: some milliseconds of work, and then the
@@ -65,7 +67,7 @@ pub(super) fn decide(cells: &mut Cells, now: Instant, limits: Limits, code: Code
     for (group, areas, pixels) in groups {
         let small = pixels <= SMALL;
         let dear = group.iter().filter(|index| cells.is_dear(**index, now)).count();
-        if !small && dear * 2 >= group.len() {
+        if !small && !limits.moved && dear * 2 >= group.len() {
             cells.give_to_video(&group);
             video = true;
             continue;
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     const GRID: Grid = Grid { width: 1920, height: 1080 };
-    const LIMITS: Limits = Limits { bytes: 16_000, small: 1_100 };
+    const LIMITS: Limits = Limits { bytes: 16_000, small: 1_100, moved: false };
 
     fn exact() -> Cells {
         let mut cells = Cells::new(GRID);
@@ -255,7 +257,7 @@ mod tests {
         let now = Instant::now();
         let mut cells = exact();
         cells.change(Area::new(10, 10, 9, 16), now);
-        let none = Limits { bytes: 0, small: 1_100 };
+        let none = Limits { bytes: 0, ..LIMITS };
         assert_eq!(decide(&mut cells, now, none, &mut coder(4)).len(), 1);
         cells.change(Area::new(10, 10, 300, 300), now);
         assert_eq!(decide(&mut cells, now, none, &mut coder(4)).len(), 0);

@@ -98,7 +98,9 @@ impl Viewer {
         let moment = self.rate.tile_budget(now).saturating_sub(under_way) as f64 * scale;
         let level = self.spent.level(now, rate, (rate * 0.4).max(moment));
         let moment = moment.clamp(SHORT as f64, LARGEST as f64) as usize;
-        Limits { bytes: level.min(moment), small: SHORT }
+        let moved = !self.moving.is_empty();
+        let bytes = if moved { level.min(LARGEST) } else { level.min(moment) };
+        Limits { bytes, small: SHORT, moved }
     }
 
     fn repair_rate(&self, now: Instant, running: bool) -> f64 {
