@@ -119,6 +119,8 @@ impl Customer {
 /// The technician's end.
 struct Technician {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The server closed the socket.
+    left: bool,
     browser: Browser,
     session: SessionId,
     epoch: Epoch,
@@ -146,7 +148,7 @@ impl Technician {
         let (socket, _) = connected.expect("in time").expect("a connection");
         let browser = Browser::new(true).await;
         let (offer, answer) = (String::new(), String::new());
-        let mut technician = Self { socket, browser, session, epoch: Epoch(0), offer, answer };
+        let mut technician = Self { socket, left: false, browser, session, epoch: Epoch(0), offer, answer };
         let (version, capabilities) = (Version::CURRENT, Capabilities::NONE);
         let entry = Entry::SignedIn { session };
         technician.say(&ViewerToServer::Hello { version, capabilities, entry }).await;
@@ -174,11 +176,16 @@ impl Technician {
         let heard = async {
             loop {
                 let heard = tokio::select! {
-                    received = self.socket.next() => match received.expect("a message").expect("no error") {
-                        Message::Text(text) => {
+                    received = self.socket.next(), if !self.left => match received.map(|got| got.expect("no error")) {
+                        Some(Message::Text(text)) => {
                             Heard::Server(serde_json::from_str(&text).expect("a message of the server"))
                         }
-                        _ => continue,
+                        Some(_) => continue,
+                        // The server said its last word; the host's own may still be on its way.
+                        None => {
+                            self.left = true;
+                            continue;
+                        }
                     },
                     seen = self.browser.seen.recv() => match seen.expect("the stand-in ended") {
                         Seen::Candidate(RTCIceCandidateInit { candidate, sdp_mid, sdp_mline_index, .. }) => {

@@ -355,6 +355,6 @@ mod tests {
         assert_eq!(at(10, 400), at(11, 401));
         let colours: std::collections::HashSet<_> =
             (0..600).flat_map(|y| (700..1200).map(move |x| (x, y))).map(|(x, y)| at(x, y)).collect();
-        assert!(colours.len() > 20_000, "{}", colours.len());
+        assert!(colours.len() > 5_000, "no palette holds them: {}", colours.len());
     }
 }
