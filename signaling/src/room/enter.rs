@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::id::Epoch;
-use nearhand_protocol::signal::{HostInfo, ServerToHost, ServerToViewer};
+use nearhand_protocol::id::{Epoch, ResumeToken};
+use nearhand_protocol::signal::{HostInfo, IceServer, ServerToHost, ServerToViewer};
 use nearhand_protocol::version::Version;
 
 use super::{Arrival, Effect, Place, Room, Ticket};
@@ -64,21 +64,32 @@ impl Room {
         self.epoch = self.epoch.saturating_add(1).max(clock);
         effects.push(Effect::ToViewer(
             connection,
-            ServerToViewer::Welcome {
-                version: Version::CURRENT,
-                session: self.subject.session,
-                resume,
-                nameplate: self.subject.nameplate,
-                code_valid_s: self.code_valid_s(now),
-                epoch: Epoch(self.epoch),
-                ice_servers,
-                host: self.host.connection().and(self.info.clone()),
-            },
+            self.welcome(resume, self.code_valid_s(now), self.epoch, ice_servers),
         ));
         if let Place::Here(host) = self.host {
             effects.push(Effect::ToHost(host, ServerToHost::ViewerArrived));
         }
         effects.push(Effect::Changed);
+    }
+
+    /// What a tab is told that has taken its seat: the technician's or a guest's.
+    pub(super) fn welcome(
+        &self,
+        resume: ResumeToken,
+        code_valid_s: u32,
+        epoch: u32,
+        ice_servers: Vec<IceServer>,
+    ) -> ServerToViewer {
+        ServerToViewer::Welcome {
+            version: Version::CURRENT,
+            session: self.subject.session,
+            resume,
+            nameplate: self.subject.nameplate,
+            code_valid_s,
+            epoch: Epoch(epoch),
+            ice_servers,
+            host: self.host.connection().and(self.info.clone()),
+        }
     }
 }
 

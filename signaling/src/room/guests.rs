@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::id::{Epoch, GuestId, Seat};
+use nearhand_protocol::id::{GuestId, Seat};
 use nearhand_protocol::invitation::InvitationId;
 use nearhand_protocol::signal::{Negotiate, ServerToHost, ServerToViewer, Technician, ViewerToServer};
-use nearhand_protocol::version::Version;
 
 use super::enter::replace;
 use super::{Arrival, ConnectionId, Effect, Place, Room};
@@ -82,19 +81,10 @@ impl Room {
         replace(guest.place, effects);
         guest.place = Place::Here(connection);
         guest.epoch = guest.epoch.saturating_add(1).max(clock);
-        effects.push(Effect::ToViewer(
-            connection,
-            ServerToViewer::Welcome {
-                version: Version::CURRENT,
-                session: self.subject.session,
-                resume,
-                nameplate: self.subject.nameplate,
-                code_valid_s: 0,
-                epoch: Epoch(guest.epoch),
-                ice_servers,
-                host: self.host.connection().and(self.info.clone()),
-            },
-        ));
+        let epoch = guest.epoch;
+        // Guests come by their invitation: the code is nothing to them.
+        let welcome = self.welcome(resume, 0, epoch, ice_servers);
+        effects.push(Effect::ToViewer(connection, welcome));
         self.tell_host(ServerToHost::GuestArrived { guest: id, invitation, technician }, effects);
     }
 
