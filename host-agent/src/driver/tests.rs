@@ -217,13 +217,18 @@ impl Stage {
                 break;
             }
         }
+        self.greets(n).await;
+        self.hears::<ToViewer>(n, Channel::Control, |message| matches!(message, ToViewer::Hello(_))).await;
+    }
+
+    /// The n-th peer connection stands with all its channels, and its tab says hello.
+    async fn greets(&self, n: usize) {
         self.peer(n, PeerEvent::State(PeerState::Connected(Path::Host))).await;
         for channel in Channel::ALL {
             self.peer(n, PeerEvent::ChannelOpen(channel)).await;
         }
         let hello = Hello { version: Version::CURRENT, capabilities: Capabilities::NONE };
         self.says(n, Channel::Control, &ToHost::Hello(hello)).await;
-        self.hears::<ToViewer>(n, Channel::Control, |message| matches!(message, ToViewer::Hello(_))).await;
     }
 
     async fn server(&self, message: ServerToHost) {

@@ -40,12 +40,7 @@ impl Stage {
                 break;
             }
         }
-        self.peer(n, PeerEvent::State(PeerState::Connected(Path::Host))).await;
-        for channel in Channel::ALL {
-            self.peer(n, PeerEvent::ChannelOpen(channel)).await;
-        }
-        let hello = Hello { version: Version::CURRENT, capabilities: Capabilities::NONE };
-        self.says(n, Channel::Control, &ToHost::Hello(hello)).await;
+        self.greets(n).await;
     }
 
     async fn guest_proves(&self, n: usize, invitation: &Invitation) {
