@@ -60,9 +60,7 @@ impl Meeting {
         server: &[(&str, &str)],
     ) -> Result<Self> {
         let server = Server::start_with(stage, server).await?;
-        let session = Session::new(&server).await?;
-        let viewer = Viewer::open(stage.browser(kind).await?, &server, &session).await?;
-        viewer.phase("waiting").await?;
+        let (viewer, session) = Viewer::waiting(stage.browser(kind).await?, &server).await?;
         let host = Host::start(stage, &server.url, &xvfb.display, &session.code)?;
         Ok(Self { viewer, host, server, xvfb, session })
     }
@@ -192,6 +190,14 @@ impl Viewer {
         Self::open_at(tab, server, session, SECRET).await
     }
 
+    /// Makes a session, and waits in its tab for the customer.
+    pub(crate) async fn waiting(tab: Tab, server: &Server) -> Result<(Self, Session)> {
+        let session = Session::new(server).await?;
+        let viewer = Self::open(tab, server, &session).await?;
+        viewer.phase("waiting").await?;
+        Ok((viewer, session))
+    }
+
     /// As [`Self::open`], with a tab that uses relayed paths only.
     pub(crate) async fn open_relayed(tab: Tab, server: &Server, session: &Session) -> Result<Self> {
         Self::open_at(tab, server, session, &format!("{SECRET}%26relay%3Donly")).await
@@ -240,6 +246,14 @@ impl Viewer {
     pub(crate) async fn first_frame(&self) -> Result<f64> {
         self.tab.until("the first frame", "window.nearhandFirst").await?;
         self.tab.js("return window.nearhandFirst;", &[]).await
+    }
+
+    /// The tab's program has not broken: a panic, or the trap that it ends in, is told to the console.
+    pub(crate) async fn did_not_break(&self) -> Result<()> {
+        let mut broken = self.tab.console().await?;
+        broken.retain(|line| line.contains("panicked") || line.contains("unreachable"));
+        ensure!(broken.is_empty(), "the tab broke: {broken:?}");
+        Ok(())
     }
 
     /// How packets travel: `direct`, `relayed`, or nothing while there is no connection.

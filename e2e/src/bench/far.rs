@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::report::Goal::{AtLeast, AtMost};
 use super::report::{Goal, Report, percentile};
@@ -10,8 +10,7 @@ use super::{Bench, moving};
 use crate::ends::{Ends, Path};
 use crate::lab::{Conditions, Plan};
 use crate::stage::Stage;
-use crate::x::canvas::area;
-use crate::x::scenes::{Button, Motion, Pattern, Scroll};
+use crate::x::scenes::{Motion, Pattern, Scroll};
 use crate::x::window::Window;
 
 /// 25 ms each way.
@@ -48,18 +47,11 @@ pub(super) async fn slow_line(stage: &Stage, report: &mut Report) -> Result<()> 
         };
 
         let desktop = Window::open(&bench.xvfb.display, Pattern)?;
-        let button = Window::open(&bench.xvfb.display, Button::new(area(860, 490, 200, 100)))?;
-        bench.viewer.mouse("mouseMoved", 960, 540, false).await?;
-        let mut took = Vec::new();
-        for click in 0..CLICKS {
-            tokio::time::sleep(Duration::from_millis(120 + (click as u64 * 37) % 150)).await;
-            took.extend(bench.click(960, 540).await?);
-        }
-        ensure!(took.len() > CLICKS * 9 / 10, "of {CLICKS} clicks {} were seen", took.len());
+        let mut took = bench.clicks(CLICKS).await?;
         let runs = took.len();
         add(report, "click_p50", percentile(&mut took, 0.5), "ms", runs, goal(AtMost(66.0)));
         add(report, "click_p95", percentile(&mut took, 0.95), "ms", runs, goal(AtMost(75.0)));
-        drop((button, desktop));
+        drop(desktop);
 
         let mut seen = moving::watch(&bench, Scroll::default()).await?;
         let runs = seen.ages.len();

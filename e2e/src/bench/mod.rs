@@ -23,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,6 +35,9 @@ use crate::places::Places;
 use crate::runner::{interrupted, name_of_run, nothing_left};
 use crate::server::Server;
 use crate::stage::Stage;
+use crate::x::canvas::area;
+use crate::x::scenes::Button;
+use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 use report::Report;
 pub(crate) use report::percentile;
@@ -280,10 +283,25 @@ impl Bench {
         self.viewer.tab.js("return window.nearhandBench.end();", &[]).await
     }
 
+    /// Presses a button of the customer's so many times, by [`Self::click`], which takes the times; between two clicks the tab
+    /// rests a changing while. An error where more than a tenth of the clicks is not seen.
+    pub(crate) async fn clicks(&self, times: usize) -> Result<Vec<f64>> {
+        let button = Window::open(&self.xvfb.display, Button::new(area(860, 490, 200, 100)))?;
+        self.viewer.mouse("mouseMoved", 960, 540, false).await?;
+        let mut took = Vec::new();
+        for click in 0..times {
+            tokio::time::sleep(Duration::from_millis(120 + (click as u64 * 37) % 150)).await;
+            took.extend(self.click(960, 540).await?);
+        }
+        let (seen, arrived) = (took.len(), button.presses());
+        ensure!(seen > times * 9 / 10, "of {times} clicks {seen} were seen, {arrived} arrived");
+        Ok(took)
+    }
+
     /// Presses the pointer on a pixel of the picture that changes its colour then: ms from the time stamp of the press in
     /// the tab (a trusted event, sent by the browser's own input) until the first frame in which the pixel has changed is
     /// presented. `None` where that took more than three seconds.
-    pub(crate) async fn click(&self, x: u32, y: u32) -> Result<Option<f64>> {
+    async fn click(&self, x: u32, y: u32) -> Result<Option<f64>> {
         let tab = &self.viewer.tab;
         let (left, top) = self.viewer.point(x, y).await?;
         let arm =

@@ -12,7 +12,7 @@ use super::report::Goal::AtMost;
 use super::report::{Report, percentile};
 use super::{Bench, file_size};
 use crate::host::Host;
-use crate::meeting::Session;
+use crate::meeting::{Session, Viewer};
 use crate::process::memory_kb;
 use crate::server::Server;
 use crate::stage::Stage;
@@ -60,10 +60,8 @@ pub(super) async fn host(stage: &Stage, report: &mut Report) -> Result<()> {
 /// Bytes that a fresh browser transfers for the session's page and everything that it loads, headers included.
 pub(super) async fn viewer(stage: &Stage, report: &mut Report) -> Result<()> {
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
     let tab = stage.chromium().await?;
-    let viewer = crate::meeting::Viewer::open(tab.clone(), &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, _) = Viewer::waiting(tab.clone(), &server).await?;
     // Once more without what the sign-in page has left in the cache.
     tab.devtools("Network.clearBrowserCache", json!({})).await?;
     tab.devtools("Network.setCacheDisabled", json!({"cacheDisabled": true})).await?;

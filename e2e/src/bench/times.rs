@@ -9,36 +9,22 @@ use super::Bench;
 use super::report::Goal::{AtLeast, AtMost};
 use super::report::{Report, percentile};
 use crate::host::Host;
-use crate::meeting::{Session, Viewer, names, note_first_frame, wall_clock_ms};
+use crate::meeting::{Viewer, names, note_first_frame, wall_clock_ms};
 use crate::server::Server;
 use crate::stage::Stage;
 use crate::stories::files::{hash, random_file};
 use crate::wait;
-use crate::x::canvas::area;
-use crate::x::scenes::{Button, Pattern};
+use crate::x::scenes::Pattern;
 use crate::x::window::Window;
 use crate::x::xvfb::Xvfb;
 
 const CLICKS: usize = 110;
 
-/// From the pointer's press in the tab until the pixel under it has flipped: see [`Bench::click`]. Between two clicks the
-/// tab rests a changing while.
+/// From the pointer's press in the tab until the pixel under it has flipped: see [`Bench::clicks`].
 pub(super) async fn click_to_photon(stage: &Stage, report: &mut Report) -> Result<()> {
     let bench = Bench::start(stage).await?;
     let _desktop = Window::open(&bench.xvfb.display, Pattern)?;
-    let button = Window::open(&bench.xvfb.display, Button::new(area(860, 490, 200, 100)))?;
-    bench.viewer.mouse("mouseMoved", 960, 540, false).await?;
-    let mut took = Vec::new();
-    for click in 0..CLICKS {
-        tokio::time::sleep(Duration::from_millis(120 + (click as u64 * 37) % 150)).await;
-        took.extend(bench.click(960, 540).await?);
-    }
-    ensure!(
-        took.len() > CLICKS * 9 / 10,
-        "of {CLICKS} clicks {} were seen, {} arrived",
-        took.len(),
-        button.presses()
-    );
+    let mut took = bench.clicks(CLICKS).await?;
     let runs = took.len();
     report.add("click_to_photon", "p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(24.0)));
     report.add("click_to_photon", "p95", percentile(&mut took, 0.95), "ms", runs, Some(AtMost(32.0)));
@@ -58,9 +44,7 @@ pub(super) async fn connect(stage: &Stage, report: &mut Report) -> Result<()> {
     note_first_frame(&tab).await?;
     let mut took = Vec::new();
     for _ in 0..CONNECTIONS {
-        let session = Session::new(&server).await?;
-        let viewer = Viewer::open(tab.clone(), &server, &session).await?;
-        viewer.phase("waiting").await?;
+        let (viewer, session) = Viewer::waiting(tab.clone(), &server).await?;
         let begin = wall_clock_ms();
         let host = Host::headless(stage, &server.url, &xvfb.display, &session.code, "view")?;
         took.push(viewer.first_frame().await? - begin);

@@ -84,11 +84,9 @@ async fn pages(stage: &Stage) -> Result<()> {
 async fn session(stage: &Stage) -> Result<()> {
     let xvfb = Xvfb::start(stage, 1280, 800).await?;
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
     let tab = stage.chromium().await?;
     tab.set_size(1440, 900).await?;
-    let viewer = Viewer::open(tab.clone(), &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, session) = Viewer::waiting(tab.clone(), &server).await?;
     shoot_all(stage, &tab, "session-waiting").await?;
     let host = host::Host::start(stage, &server.url, &xvfb.display, &session.code)?;
     let mut meeting = Meeting { viewer, host, server, xvfb, session };
@@ -136,11 +134,9 @@ async fn line(stage: &Stage) -> Result<()> {
     monitors.set("DP-2", Rectangle { x: 0, y: 0, width: 500, height: 900 })?;
     monitors.set("HDMI-1", Rectangle { x: 500, y: 150, width: 1100, height: 619 })?;
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
     let tab = stage.chromium().await?;
     tab.set_size(1440, 900).await?;
-    let viewer = Viewer::open(tab.clone(), &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, session) = Viewer::waiting(tab.clone(), &server).await?;
     let host = host::Host::start(stage, &server.url, &xvfb.display, &session.code)?;
     let mut meeting = Meeting { viewer, host, server, xvfb, session };
     meeting.allow_view().await?;

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::{chat, story};
 use crate::browser::Kind;
 use crate::host;
-use crate::meeting::{Meeting, Session};
+use crate::meeting::{Meeting, Session, Viewer};
 use crate::runner::Story;
 use crate::server::{Server, TOKEN};
 use crate::stage::Stage;
@@ -290,9 +290,7 @@ const HOSTILE_HOST: &str = r#"
 
 async fn hostile_host(stage: &Stage) -> Result<()> {
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
-    let viewer = crate::meeting::Viewer::open(stage.chromium().await?, &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, session) = Viewer::waiting(stage.chromium().await?, &server).await?;
     let attacker = stage.chromium().await?;
     attacker.goto(&server.url).await?;
     let report: Value = attacker.js_async(HOSTILE_HOST, &[json!(session.code[..6])]).await?;
@@ -309,14 +307,7 @@ async fn hostile_host(stage: &Stage) -> Result<()> {
         .js("return [...document.querySelectorAll('b')].some((b) => b.textContent === 'x');", &[])
         .await?;
     ensure!(!markup, "a host's name became markup");
-    let broken: Vec<String> = viewer
-        .tab
-        .console()
-        .await?
-        .into_iter()
-        .filter(|line| line.contains("panicked") || line.contains("unreachable"))
-        .collect();
-    ensure!(broken.is_empty(), "the tab broke: {broken:?}");
+    viewer.did_not_break().await?;
     if viewer.now().await? != "ended" {
         viewer.end().await?;
     }

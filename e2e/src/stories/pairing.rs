@@ -199,9 +199,7 @@ async fn late_code(stage: &Stage) -> Result<()> {
 async fn headless(stage: &Stage) -> Result<()> {
     let xvfb = Xvfb::start(stage, 1280, 800).await?;
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
-    let viewer = Viewer::open(stage.chromium().await?, &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, session) = Viewer::waiting(stage.chromium().await?, &server).await?;
     let mut host = Host::headless(stage, &server.url, &xvfb.display, &session.code, "view,control")?;
     viewer.phase("viewing").await?;
     viewer.tab.click(names::CONTROL).await?;

@@ -54,9 +54,7 @@ pub(super) async fn nothing_happened(viewer: &Viewer, host: &Host) -> Result<()>
 async fn wrong_secret(stage: &Stage) -> Result<()> {
     let xvfb = Xvfb::start(stage, 640, 480).await?;
     let server = Server::start(stage).await?;
-    let session = Session::new(&server).await?;
-    let viewer = Viewer::open(stage.chromium().await?, &server, &session).await?;
-    viewer.phase("waiting").await?;
+    let (viewer, session) = Viewer::waiting(stage.chromium().await?, &server).await?;
     let nameplate = session.code.strip_suffix(SECRET).context("a code without the secret")?;
     let mut guesser = Host::start(stage, &server.url, &xvfb.display, &format!("{nameplate}706"))?;
 
@@ -208,9 +206,7 @@ async fn changed_fingerprints(stage: &Stage) -> Result<()> {
     let server = Server::start(stage).await?;
     let tab = stage.chromium().await?;
     for lie in [Lie::None, Lie::Offer, Lie::Answer] {
-        let session = Session::new(&server).await?;
-        let viewer = Viewer::open(tab.clone(), &server, &session).await?;
-        viewer.phase("waiting").await?;
+        let (viewer, session) = Viewer::waiting(tab.clone(), &server).await?;
         let middle = Middle::start(&server, &lie).await?;
         let mut host = Host::start(stage, &middle.url, &xvfb.display, &session.code)?;
         if matches!(lie, Lie::None) {

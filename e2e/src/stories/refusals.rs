@@ -65,24 +65,18 @@ async fn wrong_certificate(stage: &Stage) -> Result<()> {
     let url = server.url.replace("127.0.0.1", "localhost");
     let mut host = Host::start(stage, &url, &xvfb.display, "482913705")?;
     fails_with_one_sentence(&mut host, "certificate").await?;
+    let trusting = |url: &str| {
+        Host::start_with(stage, url, |command| {
+            command
+                .args(["--code", "482913705", "--ca-cert"])
+                .arg(&certificate)
+                .env("DISPLAY", &xvfb.display);
+        })
+    };
     // The right certificate, but for another name.
-    let mut host = Host::start_with(stage, &server.url, |command| {
-        command
-            .args(["--code", "482913705"])
-            .arg("--ca-cert")
-            .arg(&certificate)
-            .env("DISPLAY", &xvfb.display);
-    })?;
-    fails_with_one_sentence(&mut host, "certificate").await?;
+    fails_with_one_sentence(&mut trusting(&server.url)?, "certificate").await?;
     // With the certificate vouched for, it is the code that is wrong.
-    let mut host = Host::start_with(stage, &url, |command| {
-        command
-            .args(["--code", "482913705"])
-            .arg("--ca-cert")
-            .arg(&certificate)
-            .env("DISPLAY", &xvfb.display);
-    })?;
-    fails_with_one_sentence(&mut host, "code").await
+    fails_with_one_sentence(&mut trusting(&url)?, "code").await
 }
 
 async fn grant_without_headless(stage: &Stage) -> Result<()> {

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use super::proof::{nothing_happened, verified};
 use super::story;
 use crate::host::{self, Host, fails_with_one_sentence};
-use crate::meeting::{SECRET, Session, Viewer};
+use crate::meeting::{SECRET, Viewer};
 use crate::runner::Story;
 use crate::server::{ORGANISATION, Server, TECHNICIAN};
 use crate::stage::Stage;
@@ -58,9 +58,7 @@ impl Betrayed {
         display: &str,
         mode: Mode,
     ) -> Result<Self> {
-        let session = Session::new(server).await?;
-        let viewer = Viewer::open(viewer.tab, server, &session).await?;
-        viewer.phase("waiting").await?;
+        let (viewer, session) = Viewer::waiting(viewer.tab, server).await?;
         let middle = Middle::start(server, mode).await?;
         let host = Host::start(stage, &middle.url, display, &session.code)?;
         Ok(Self { viewer, host, middle })
@@ -238,11 +236,7 @@ async fn guesses_at_host(stage: &Stage) -> Result<()> {
         ensure!(!status.success(), "a host that proved nothing ended with {status}");
         line.closed().await?;
         ensure!(!line.types().contains(&"share"), "a second guess was answered");
-        let told = page.control::<ToViewer>().await?;
-        let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));
-        ensure!(told.iter().all(harmless), "the guesser was told {told:?}");
-        ensure!(page.others().await?.is_empty(), "something came on {:?}", page.others().await?);
-        ensure!(page.video().await? == 0, "a picture came");
+        page.learned_nothing().await?;
         let said = host.said();
         ensure!(!said.contains("QUESTION:") && !said.contains("WORDS:"), "the customer was asked:\n{said}");
         // The program does not come back for another guess.
@@ -260,9 +254,7 @@ async fn guesses_at_tab(stage: &Stage) -> Result<()> {
     let mut tab = Viewer { tab: stage.chromium().await? };
     for digits in WRONG.into_iter().chain([SECRET]) {
         page.prepare().await?;
-        let session = Session::new(&server).await?;
-        let viewer = Viewer::open(tab.tab, &server, &session).await?;
-        viewer.phase("waiting").await?;
+        let (viewer, session) = Viewer::waiting(tab.tab, &server).await?;
         let nameplate = session.code.strip_suffix(SECRET).context("a code without the secret")?;
         let socket = tokio_tungstenite::connect_async(format!("ws://{}/ws/host", server.address())).await?.0;
         let mut line = Line::new(socket, page.clone());
@@ -300,16 +292,56 @@ async fn guesses_at_tab(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// An honest session of the two with the picture there, and the page of a stranger who is let at the host.
+struct Intrusion {
+    both: Betrayed,
+    page: Page,
+    _server: Server,
+    _xvfb: Xvfb,
+}
+
+impl Intrusion {
+    async fn begin(stage: &Stage) -> Result<Self> {
+        let xvfb = Xvfb::start(stage, 640, 480).await?;
+        let server = Server::start(stage).await?;
+        let page = Page::open(stage, &server.url).await?;
+        let tab = Viewer { tab: stage.chromium().await? };
+        let mut both = Betrayed::begin(stage, &server, tab, &xvfb.display, Mode::Honest).await?;
+        both.allow_view().await?;
+        Ok(Self { both, page, _server: server, _xvfb: xvfb })
+    }
+
+    /// The stranger connects, greets the host, asks it for a right, and writes a line to the customer.
+    async fn knocks(&self, epoch: Epoch, right: Right) -> Result<()> {
+        self.page.offer(epoch).await?;
+        let open = "stranger.open.includes('control') && stranger.open.includes('chat')";
+        self.page.0.until("the channels", open).await?;
+        self.page.send("control", &ToHost::Hello(hello())).await?;
+        self.page.send("control", &ToHost::Ask(Rights::only(right))).await?;
+        self.page.send_bytes("chat", &[b"let me in".to_vec()]).await
+    }
+
+    /// The stranger proves something wrong. A ping before it is answered to nobody without a proof either: once this one
+    /// has been read, so has everything before it.
+    async fn lies(&self) -> Result<()> {
+        self.page.send_all("control", &[ToHost::Ping { nonce: 7 }, ToHost::Prove(Proof([7; 32]))]).await
+    }
+
+    /// Neither has the stranger learned anything, nor the customer been bothered.
+    async fn came_to_nothing(&self) -> Result<()> {
+        self.page.learned_nothing().await?;
+        ensure!(self.both.questions() == 1, "the customer was asked again:\n{}", self.both.host.said());
+        ensure!(!self.both.host.said().contains("let me in"), "a stranger's line was shown");
+        Ok(())
+    }
+}
+
 /// Honest until the picture is there; then the server says that somebody came who was invited. First nobody was; then there is
 /// an invitation, whose number the server has seen, and not its secret.
 async fn invented_guest(stage: &Stage) -> Result<()> {
-    let xvfb = Xvfb::start(stage, 640, 480).await?;
-    let server = Server::start(stage).await?;
-    let page = Page::open(stage, &server.url).await?;
-    let tab = Viewer { tab: stage.chromium().await? };
-    let mut both = Betrayed::begin(stage, &server, tab, &xvfb.display, Mode::Honest).await?;
-    both.allow_view().await?;
-    both.middle.set_mode(Mode::Guest(page.0.clone()));
+    let mut intrusion = Intrusion::begin(stage).await?;
+    let both = &mut intrusion.both;
+    both.middle.set_mode(Mode::Guest(intrusion.page.0.clone()));
     let arrived = |invitation: u32| {
         let technician = json!({"name": TECHNICIAN, "organisation": ORGANISATION});
         json!({"type": "guest_arrived", "guest": GUEST, "invitation": invitation, "technician": technician})
@@ -327,63 +359,35 @@ async fn invented_guest(stage: &Stage) -> Result<()> {
     let number = link.split_once("#invitation=").and_then(|(_, rest)| rest.split_once('.'));
     let number = number.and_then(|(number, _)| number.parse().ok()).context("a link without a number")?;
     both.middle.slip(Way::ToHost, arrived(number)).await?;
-    page.offer(Epoch(5)).await?;
-    page.0
-        .until("the channels", "stranger.open.includes('control') && stranger.open.includes('chat')")
-        .await?;
-    page.send("control", &ToHost::Hello(hello())).await?;
-    page.send("control", &ToHost::Ask(Rights::only(Right::View))).await?;
-    page.send_bytes("chat", &[b"let me in".to_vec()]).await?;
+    intrusion.knocks(Epoch(5), Right::View).await?;
+    let both = &mut intrusion.both;
     both.host.types("for my technician only")?;
     both.viewer.tab.reads("body", "for my technician only").await?;
-    page.send_all("control", &[ToHost::Ping { nonce: 7 }, ToHost::Prove(Proof([7; 32]))]).await?;
-    both.host.says("refused: not who was invited").await?;
-    let told = page.control::<ToViewer>().await?;
-    let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));
-    ensure!(told.iter().all(harmless), "the stranger was told {told:?}");
-    ensure!(page.others().await?.is_empty(), "something came on {:?}", page.others().await?);
-    ensure!(page.video().await? == 0, "a picture came");
-    ensure!(both.questions() == 1, "the customer was asked again:\n{}", both.host.said());
-    ensure!(!both.host.said().contains("let me in"), "a stranger's line was shown");
-    ensure!(both.viewer.now().await? == "viewing", "the session of the two suffered");
+    intrusion.lies().await?;
+    intrusion.both.host.says("refused: not who was invited").await?;
+    intrusion.came_to_nothing().await?;
+    let now = intrusion.both.viewer.now().await?;
+    ensure!(now == "viewing", "the session of the two suffered: {now}");
     Ok(())
 }
 
 /// Honest until the picture is there; then the server offers the host a connection of its own.
 async fn second_connection(stage: &Stage) -> Result<()> {
-    let xvfb = Xvfb::start(stage, 640, 480).await?;
-    let server = Server::start(stage).await?;
-    let page = Page::open(stage, &server.url).await?;
-    let tab = Viewer { tab: stage.chromium().await? };
-    let mut both = Betrayed::begin(stage, &server, tab, &xvfb.display, Mode::Honest).await?;
-    both.allow_view().await?;
+    let mut intrusion = Intrusion::begin(stage).await?;
+    let both = &mut intrusion.both;
     both.host.types("before")?;
     both.viewer.tab.reads("body", "before").await?;
 
-    both.middle.set_mode(Mode::TakeOver(page.0.clone()));
+    both.middle.set_mode(Mode::TakeOver(intrusion.page.0.clone()));
     let epoch: u32 = both.viewer.tab.js("return Number(document.body.dataset.epoch);", &[]).await?;
-    page.offer(Epoch(epoch + 1)).await?;
-    page.0
-        .until("the channels", "stranger.open.includes('control') && stranger.open.includes('chat')")
-        .await?;
-    page.send("control", &ToHost::Hello(hello())).await?;
-    page.send("control", &ToHost::Ask(Rights::only(Right::Control))).await?;
-    page.send_bytes("chat", &[b"let me in".to_vec()]).await?;
+    intrusion.knocks(Epoch(epoch + 1), Right::Control).await?;
     // The customer writes; who has proved nothing does not read it.
-    both.host.types("after")?;
+    intrusion.both.host.types("after")?;
     wait::find(Duration::from_secs(10), "the host's hello", || async {
-        Ok((!page.control::<ToViewer>().await?.is_empty()).then_some(()))
+        Ok((!intrusion.page.control::<ToViewer>().await?.is_empty()).then_some(()))
     })
     .await?;
-    // A ping is answered to nobody else either: once this one has been read, so has everything before it.
-    page.send_all("control", &[ToHost::Ping { nonce: 7 }, ToHost::Prove(Proof([7; 32]))]).await?;
-    both.both_say_so().await?;
-    let told = page.control::<ToViewer>().await?;
-    let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));
-    ensure!(told.iter().all(harmless), "the stranger was told {told:?}");
-    ensure!(page.others().await?.is_empty(), "something came on {:?}", page.others().await?);
-    ensure!(page.video().await? == 0, "a picture came");
-    ensure!(both.questions() == 1, "the customer was asked again:\n{}", both.host.said());
-    ensure!(!both.host.said().contains("let me in"), "a stranger's line was shown");
-    Ok(())
+    intrusion.lies().await?;
+    intrusion.both.both_say_so().await?;
+    intrusion.came_to_nothing().await
 }

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use nearhand_protocol::code::Code;
+use nearhand_protocol::control::ToViewer;
 use nearhand_protocol::id::{Epoch, Seat, SessionId};
 use nearhand_protocol::machine::handshake::{Binding, Exchange, Fingerprint, Key};
 use nearhand_protocol::proof::Share;
@@ -66,14 +67,25 @@ impl Page {
     }
 
     /// The channels but `control` on which anything came.
-    pub(super) async fn others(&self) -> Result<Vec<String>> {
+    async fn others(&self) -> Result<Vec<String>> {
         let got: Vec<(String, Vec<u8>)> = self.0.js("return stranger.got;", &[]).await?;
         Ok(got.into_iter().map(|(label, _)| label).filter(|label| label != "control").collect())
     }
 
     /// Bytes of video that came.
-    pub(super) async fn video(&self) -> Result<u64> {
+    async fn video(&self) -> Result<u64> {
         self.0.js_async("const done = arguments[0]; stranger.bytesOfVideo().then(done);", &[]).await
+    }
+
+    /// Whoever sits here was greeted and sent away, at most: no word, nothing on another channel, no picture.
+    pub(super) async fn learned_nothing(&self) -> Result<()> {
+        let told = self.control::<ToViewer>().await?;
+        let harmless = |message: &ToViewer| matches!(message, ToViewer::Hello(_) | ToViewer::End(_));
+        ensure!(told.iter().all(harmless), "the stranger was told {told:?}");
+        let others = self.others().await?;
+        ensure!(others.is_empty(), "something came on {others:?}");
+        ensure!(self.video().await? == 0, "a picture came");
+        Ok(())
     }
 
     /// What the connection really uses.

@@ -184,14 +184,7 @@ async fn host(stage: &Stage) -> Result<()> {
         let arguments = [label.into(), Value::Array(messages), times.into()];
         let given: u64 = viewer.tab.js_async(RECEIVE, &arguments).await.with_context(|| name.to_owned())?;
         println!("        {name}: {given}");
-        let broken: Vec<String> = viewer
-            .tab
-            .console()
-            .await?
-            .into_iter()
-            .filter(|line| line.contains("panicked") || line.contains("unreachable"))
-            .collect();
-        ensure!(broken.is_empty(), "{name}: the tab broke: {broken:?}");
+        viewer.did_not_break().await.with_context(|| name.to_owned())?;
     }
     viewer.tab.devtools("HeapProfiler.collectGarbage", json!({})).await?;
     let heap: f64 = viewer.tab.js("return performance.memory.usedJSHeapSize / 1e6;", &[]).await?;
