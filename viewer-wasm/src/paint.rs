@@ -13,7 +13,7 @@ use nearhand_protocol::wire::{self, WireError};
 
 pub use grid::{around, common};
 
-use grid::{Grid, Key, May};
+use grid::{Grid, Key, May, Set};
 use history::{Fate, History};
 use pace::Pace;
 
@@ -23,6 +23,8 @@ const MOST_EARLY: usize = 64;
 const MOST_WAITING: usize = 64;
 /// How long they wait, in milliseconds. A reordered update comes within a few; one that is lost never comes.
 const WAIT_MS: f64 = 30.0;
+/// How long an update waits for its frame, in milliseconds, before it is painted in parts.
+const FRAME_MS: f64 = 200.0;
 /// Most steps that wait for their frame.
 const MOST_AWAITED: usize = 64;
 /// Most rectangles that are remembered as painted while a frame was awaited.
@@ -51,45 +53,45 @@ struct Awaited {
     timestamp: u32,
     width: u16,
     height: u16,
-    /// One bit for each cell of the view.
-    cells: Vec<u64>,
+    cells: Set,
     /// What later steps painted in the meantime; `None`: too much to know.
     over: Option<Vec<Area>>,
 }
 
-impl Awaited {
-    fn has(&self, cell: usize) -> bool {
-        self.cells.get(cell / 64).is_some_and(|word| word >> (cell % 64) & 1 == 1)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.cells.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            core::iter::from_fn(move || {
-                let bit = left.trailing_zeros() as usize;
-                (left != 0).then(|| {
-                    left &= left - 1;
-                    at * 64 + bit
-                })
-            })
-        })
-    }
-}
-
-/// An update that waits for another one.
+/// An update that waits for another one, or for its frame.
 #[derive(Debug)]
 struct Waiting {
     number: u32,
+    came_ms: f64,
     until_ms: f64,
+    /// The cells that it paints, or copies from: what comes later waits behind it there.
+    cells: Set,
+    /// Its last frame.
+    frame: Option<Awaited>,
     bytes: Vec<u8>,
 }
 
-/// Whether a move can be carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether an update can be carried out whole. Later ones count more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ready {
     Yes,
-    NotYet,
+    /// Not before a frame.
+    Frame,
+    /// Not before another update, which has not come.
+    Overtaken,
+    /// Something that it moves will never be there.
     Never,
+}
+
+impl Ready {
+    /// How long that is waited for, in milliseconds; `None` where it is not.
+    const fn patience_ms(self) -> Option<f64> {
+        match self {
+            Self::Yes | Self::Never => None,
+            Self::Frame => Some(FRAME_MS),
+            Self::Overtaken => Some(WAIT_MS),
+        }
+    }
 }
 
 /// The picture of one peer connection.
@@ -175,11 +177,8 @@ impl Painter {
             self.history.fail(update.number);
             return Err(error);
         }
-        let done = if self.ready(&update) == Ready::NotYet {
-            let waiting =
-                Waiting { number: update.number, until_ms: now_ms + WAIT_MS, bytes: bytes.to_vec() };
-            let at = self.waiting.partition_point(|other| other.number < waiting.number);
-            self.waiting.insert(at, waiting);
+        let done = if let Some(patience_ms) = self.ready(&update).patience_ms() {
+            self.wait(&update, bytes, now_ms, patience_ms);
             Ok(())
         } else {
             self.carry_out(&update, now_ms, canvas)
@@ -213,9 +212,11 @@ impl Painter {
     /// The areas that a frame with this timestamp would paint, and how much of the frame holds the view; for who wants to
     /// prepare for it.
     pub fn wanted(&self, timestamp: u32) -> Option<(u16, u16, Vec<Area>)> {
-        let mut due = self.awaited.iter().filter(|awaited| is_at_or_after(timestamp, awaited.timestamp));
-        let last = due.next_back()?;
-        let cells = last.iter().filter(|cell| self.grid.may(*cell, last.key) != May::Skip);
+        let waiting = self.waiting.iter().filter_map(|waiting| waiting.frame.as_ref());
+        let due =
+            self.awaited.iter().chain(waiting).filter(|awaited| is_at_or_after(timestamp, awaited.timestamp));
+        let last = due.max_by_key(|awaited| awaited.key)?;
+        let cells = last.cells.iter().filter(|cell| self.grid.may(*cell, last.key) != May::Skip);
         Some((last.width, last.height, self.grid.rectangles(cells)))
     }
 
@@ -265,38 +266,95 @@ impl Painter {
         self.pace.spend(pixels, now_ms)
     }
 
-    /// Whether all moves of an update can be carried out.
+    /// Whether an update can be carried out whole.
     fn ready(&self, update: &Update<'_>) -> Ready {
         let mut ready = Ready::Yes;
         for (index, step) in update.steps.iter().enumerate() {
-            let Step::Move { since, from_x, from_y, to } = step else { continue };
-            if update.number - since >= history::TOLD {
-                return Ready::Never;
-            }
-            for number in *since..update.number {
-                match self.history.fate(number) {
-                    Fate::Painted => {}
-                    Fate::Failed => return Ready::Never,
-                    Fate::Missing => ready = Ready::NotYet,
-                    Fate::Open => {
-                        if self.waiting.iter().any(|waiting| waiting.number == number) {
-                            ready = Ready::NotYet;
-                        }
-                    }
+            ready = ready.max(match step {
+                Step::Move { since, from_x, from_y, to } => {
+                    let from = Area::new(*from_x, *from_y, to.width, to.height);
+                    self.can_move(*since, from, Key::new(update.number, index))
+                        .max(self.is_behind(update.number, *to))
                 }
-            }
-            let from = Area::new(*from_x, *from_y, to.width, to.height);
-            if self.is_awaited(from, Key::new(update.number, index)) {
-                ready = Ready::NotYet;
-            }
+                Step::Tile { area, .. } => self.is_behind(update.number, *area),
+                // A frame alone changes nothing before it is there: that is awaited without holding anything up.
+                Step::Frame { timestamp, .. } if update.steps.len() > 1 && !self.has_frame(*timestamp) => {
+                    Ready::Frame
+                }
+                Step::Frame { .. } => Ready::Yes,
+            });
         }
         ready
+    }
+
+    fn has_frame(&self, timestamp: u32) -> bool {
+        self.newest.is_some_and(|newest| is_at_or_after(newest, timestamp))
+    }
+
+    /// An update that waits is to paint here before this one.
+    fn is_behind(&self, number: u32, area: Area) -> Ready {
+        let before = |waiting: &&Waiting| waiting.number < number;
+        let behind = self
+            .waiting
+            .iter()
+            .filter(before)
+            .any(|waiting| self.grid.touched(area).any(|cell| waiting.cells.has(cell)));
+        if behind { Ready::Frame } else { Ready::Yes }
+    }
+
+    /// Whether the pixels here are those that the host means.
+    fn can_move(&self, since: u32, from: Area, key: Key) -> Ready {
+        if key.number() - since >= history::TOLD {
+            return Ready::Never;
+        }
+        let mut ready = if self.is_awaited(from, key) { Ready::Frame } else { Ready::Yes };
+        for number in since..key.number() {
+            ready = ready.max(match self.history.fate(number) {
+                Fate::Painted => Ready::Yes,
+                Fate::Failed => Ready::Never,
+                Fate::Missing => Ready::Overtaken,
+                Fate::Open if self.waiting.iter().any(|waiting| waiting.number == number) => Ready::Frame,
+                Fate::Open => Ready::Yes,
+            });
+        }
+        ready
+    }
+
+    /// Keeps an update for later.
+    fn wait(&mut self, update: &Update<'_>, bytes: &[u8], now_ms: f64, patience_ms: f64) {
+        let mut cells = Set::new(self.grid.len());
+        let mut frame = None;
+        for (index, step) in update.steps.iter().enumerate() {
+            match step {
+                Step::Tile { area, .. } => self.grid.touched(*area).for_each(|cell| cells.add(cell)),
+                Step::Move { from_x, from_y, to, .. } => {
+                    let from = Area::new(*from_x, *from_y, to.width, to.height);
+                    let both = self.grid.touched(from).chain(self.grid.touched(*to));
+                    both.for_each(|cell| cells.add(cell));
+                }
+                Step::Frame { cells: named, .. } => {
+                    named.indices(self.grid.len()).for_each(|cell| cells.add(cell));
+                    frame = self.awaited_by(Key::new(update.number, index), step);
+                }
+            }
+        }
+        let (number, until_ms, bytes) = (update.number, now_ms + patience_ms, bytes.to_vec());
+        let at = self.waiting.partition_point(|other| other.number < number);
+        self.waiting.insert(at, Waiting { number, came_ms: now_ms, until_ms, cells, frame, bytes });
+    }
+
+    fn awaited_by(&self, key: Key, step: &Step<'_>) -> Option<Awaited> {
+        let Step::Frame { timestamp, width, height, cells: named } = step else { return None };
+        let mut cells = Set::new(self.grid.len());
+        named.indices(self.grid.len()).for_each(|cell| cells.add(cell));
+        let (timestamp, width, height) = (*timestamp, *width, *height);
+        Some(Awaited { number: key.number(), key, timestamp, width, height, cells, over: Some(Vec::new()) })
     }
 
     fn is_awaited(&self, area: Area, before: Key) -> bool {
         let before: Vec<&Awaited> = self.awaited.iter().filter(|awaited| awaited.key < before).collect();
         !before.is_empty()
-            && self.grid.touched(area).any(|cell| before.iter().any(|awaited| awaited.has(cell)))
+            && self.grid.touched(area).any(|cell| before.iter().any(|awaited| awaited.cells.has(cell)))
     }
 
     /// Carries out what waited for something that has come, or that did not come in time.
@@ -304,11 +362,16 @@ impl Painter {
         let mut result = Ok(());
         let mut at = 0;
         while let Some(next) = self.waiting.get(at) {
-            let late = next.until_ms <= now_ms || self.waiting.len() > MOST_WAITING;
             let update: Update<'_> = wire::decode_borrowed(&next.bytes)?;
-            if !late && self.ready(&update) == Ready::NotYet {
-                at += 1;
-                continue;
+            if let Some(patience_ms) = self.ready(&update).patience_ms() {
+                let until_ms = next.came_ms + patience_ms;
+                if until_ms > now_ms && self.waiting.len() <= MOST_WAITING {
+                    if let Some(next) = self.waiting.get_mut(at) {
+                        next.until_ms = until_ms;
+                    }
+                    at += 1;
+                    continue;
+                }
             }
             let next = self.waiting.remove(at);
             let update: Update<'_> = wire::decode_borrowed(&next.bytes)?;
@@ -344,14 +407,8 @@ impl Painter {
                     let from = Area::new(*from_x, *from_y, to.width, to.height);
                     may_move && painted && self.copy(key, from, *to, canvas)
                 }
-                Step::Frame { timestamp, width, height, cells } => {
-                    let mut set = vec![0; self.grid.len().div_ceil(64)];
-                    for cell in cells.indices(self.grid.len()) {
-                        set[cell / 64] |= 1 << (cell % 64);
-                    }
-                    let (timestamp, width, height) = (*timestamp, *width, *height);
-                    let (number, over) = (update.number, Some(Vec::new()));
-                    self.expect(Awaited { number, key, timestamp, width, height, cells: set, over }, canvas)
+                Step::Frame { .. } => {
+                    self.awaited_by(key, step).is_none_or(|awaited| self.expect(awaited, canvas))
                 }
             };
         }
@@ -366,7 +423,7 @@ impl Painter {
     /// A frame is to paint: the one that is there already, or one that is awaited from now on.
     fn expect(&mut self, mut awaited: Awaited, canvas: &mut impl Canvas) -> bool {
         // It was overtaken by a step that painted a part of one of its cells: which part, nobody wrote down.
-        if awaited.iter().any(|cell| self.grid.may(cell, awaited.key) == May::Not) {
+        if awaited.cells.iter().any(|cell| self.grid.may(cell, awaited.key) == May::Not) {
             awaited.over = None;
         }
         if let Some(newest) = self.newest.filter(|newest| is_at_or_after(*newest, awaited.timestamp)) {
@@ -432,7 +489,7 @@ impl Painter {
             self.grid.paint(cell, area, key);
         }
         for awaited in self.awaited.iter_mut().filter(|awaited| awaited.key < key) {
-            if cells.iter().any(|cell| awaited.has(*cell)) {
+            if cells.iter().any(|cell| awaited.cells.has(*cell)) {
                 awaited.over = awaited.over.take().filter(|over| over.len() < MOST_OVER);
                 if let Some(over) = &mut awaited.over {
                     over.push(area);
@@ -447,7 +504,7 @@ impl Painter {
         let mut cut = Vec::new();
         let mut pieces = Vec::new();
         let mut all = true;
-        for cell in awaited.iter() {
+        for cell in awaited.cells.iter() {
             match self.grid.may(cell, awaited.key) {
                 May::Paint => free.push(cell),
                 May::Skip => {}

@@ -11,6 +11,46 @@ impl Key {
         // Steps are at most 256, and none has the key zero, since numbers begin at one.
         Self((number as u64) << 16 | step as u64)
     }
+
+    /// Of the update.
+    pub(super) const fn number(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+}
+
+/// Some of the cells: one bit for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Set(Vec<u64>);
+
+impl Set {
+    /// None of so many.
+    pub(super) fn new(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
+
+    pub(super) fn add(&mut self, cell: usize) {
+        if let Some(word) = self.0.get_mut(cell / 64) {
+            *word |= 1 << (cell % 64);
+        }
+    }
+
+    pub(super) fn has(&self, cell: usize) -> bool {
+        self.0.get(cell / 64).is_some_and(|word| word >> (cell % 64) & 1 == 1)
+    }
+
+    /// Ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            let mut left = *word;
+            core::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                (left != 0).then(|| {
+                    left &= left - 1;
+                    at * 64 + bit
+                })
+            })
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

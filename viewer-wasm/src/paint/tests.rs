@@ -288,6 +288,45 @@ fn moves_wait_for_frames_of_what_they_copy() {
 }
 
 #[test]
+fn what_one_update_changes_is_painted_at_once_with_its_frame() {
+    let mut bench = Bench::new();
+    let whole = |color| tile(Area::new(0, 0, SIDE, SIDE), color);
+    bench.update(1, vec![step(&whole(1))]).unwrap();
+    let (two, three, four) = (tile(CELL_0, 2), tile(CELL_1, 3), tile(Area::new(4, 4, 8, 8), 4));
+    let to = Area::new(128, 0, 64, 64);
+    bench.update(2, vec![shift(2, (64, 0), to), frame(1000, &[4]), step(&two)]).unwrap();
+    // What comes later waits behind it where it is to paint or to copy from, and nowhere else.
+    bench.update(3, vec![step(&four)]).unwrap();
+    bench.update(4, vec![step(&three)]).unwrap();
+    let seen = |bench: &Bench| [(20, 20), (4, 4), (64, 0), (64, 64)].map(|(x, y)| bench.pixels.get(x, y));
+    assert_eq!(seen(&bench), [1, 1, 1, 1]);
+    let beside = tile(Area::new(0, 128, 8, 8), 5);
+    bench.update(5, vec![step(&beside)]).unwrap();
+    assert_eq!(bench.pixels.get(0, 128), 5);
+    bench.later(FRAME_MS - 1.0);
+    assert_eq!(bench.painter.wanted(1000), Some((SIDE, SIDE, vec![Area::new(64, 64, 64, 64)])));
+    assert_eq!(bench.painter.wanted(999), None);
+    bench.frame(1000, 9);
+    assert_eq!(seen(&bench), [2, 4, 3, 9]);
+    assert_eq!(bench.told(&[1, 2, 3, 4, 5]), [true; 5]);
+}
+
+#[test]
+fn what_waits_for_a_frame_that_does_not_come_is_painted_in_parts() {
+    let mut bench = Bench::new();
+    let (one, two) = (tile(CELL_0, 1), tile(CELL_0, 2));
+    bench.update(1, vec![frame(1000, &[4]), step(&one)]).unwrap();
+    bench.later(FRAME_MS / 2.0);
+    bench.update(2, vec![step(&two)]).unwrap();
+    assert_eq!(bench.painter.due_ms().filter(|due_ms| *due_ms > bench.now_ms), Some(FRAME_MS));
+    bench.later(FRAME_MS / 2.0);
+    assert_eq!(bench.pixels.get(0, 0), 2, "both, in their order");
+    assert_eq!(bench.told(&[1, 2]), [false, true]);
+    bench.frame(1003, 9);
+    assert_eq!((bench.pixels.get(64, 64), bench.told(&[1])), (9, vec![true]));
+}
+
+#[test]
 fn moves_may_overlap_themselves() {
     let mut bench = Bench::new();
     for row in 0..SIDE / 8 {

@@ -19,6 +19,8 @@ enum Act {
     Frame(Area, u32),
     /// A changed area goes as a tile behind a move, in one update.
     Scroll(u16, u32),
+    /// The same, and a changed area goes into a frame that the update names.
+    Look(u16, Area, u32),
     Rest,
 }
 
@@ -38,6 +40,7 @@ fn act() -> impl Strategy<Value = Act> {
         }),
         3 => (area(), 0..0xff_ffff_u32).prop_map(|(area, color)| Act::Frame(area, color)),
         1 => (1..20_u16, 0..0xff_ffff_u32).prop_map(|(by, color)| Act::Scroll(by, color)),
+        1 => (1..20_u16, area(), 0..0xff_ffff_u32).prop_map(|(by, area, color)| Act::Look(by, area, color)),
         1 => Just(Act::Rest),
     ]
 }
@@ -114,45 +117,65 @@ impl Host {
             }
             Act::Frame(area, color) => {
                 self.screen.fill(area, |x, y| color ^ u32::from(x) ^ (u32::from(y) << 5));
-                self.timestamp = self.timestamp.wrapping_add(3000);
                 let named = Self::cells(area);
-                // Nothing that a decoder puts out is exact.
-                let mut frame = self.screen.clone();
-                for pixel in &mut frame.at {
-                    *pixel ^= 0x0001_0101;
-                }
-                for cell in &named {
-                    self.missing[*cell] = false;
-                    let area = Grid::new(VIEW.0, VIEW.1).area(*cell);
-                    self.expected.fill(area, |x, y| frame.get(x, y));
-                }
-                let cells = Cells::from_flags((0..self.missing.len()).map(|cell| named.contains(&cell)));
-                let (timestamp, (width, height)) = (self.timestamp, VIEW);
-                self.update(ways.0, named, vec![Step::Frame { timestamp, width, height, cells }]);
-                self.send(ways.1, Parcel::Frame(timestamp, frame));
+                let (step, frame) = self.frame(&named);
+                self.update(ways.0, named, vec![step]);
+                self.send(ways.1, frame);
             }
-            Act::Scroll(by, color) => {
-                let (from, to) =
-                    (Area::new(0, by, VIEW.0, VIEW.1 - by), Area::new(0, 0, VIEW.0, VIEW.1 - by));
-                let strip = Area::new(0, VIEW.1 - by, VIEW.0, by);
-                self.screen.move_within(from, to);
-                self.screen.fill(strip, |x, _| color ^ u32::from(x));
-                self.expected.move_within(from, to);
-                self.expected.fill(strip, |x, _| color ^ u32::from(x));
-                let everywhere = Self::cells(Area::new(0, 0, VIEW.0, VIEW.1));
-                if self.missing.contains(&true) {
-                    self.missing.fill(true);
-                    return;
-                }
-                let coded = self.screen.coded(strip);
-                let steps = vec![
-                    Step::Move { since: self.since(), from_x: from.x, from_y: from.y, to },
-                    Step::Tile { area: strip, coded: &coded },
-                ];
-                self.update(ways.0, everywhere, steps);
-            }
+            Act::Scroll(by, color) => self.look(by, None, color, ways),
+            Act::Look(by, area, color) => self.look(by, Some(area), color, ways),
             Act::Rest => {}
         }
+    }
+
+    /// Everything moves up, and the lowest rows are new; all that changed is in one update.
+    fn look(&mut self, by: u16, film: Option<Area>, color: u32, ways: (Way, Way)) {
+        let (from, to) = (Area::new(0, by, VIEW.0, VIEW.1 - by), Area::new(0, 0, VIEW.0, VIEW.1 - by));
+        let strip = Area::new(0, VIEW.1 - by, VIEW.0, by);
+        for picture in [&mut self.screen, &mut self.expected] {
+            picture.move_within(from, to);
+        }
+        if let Some(area) = film {
+            self.screen.fill(area, |x, y| color ^ u32::from(x) ^ (u32::from(y) << 5));
+        }
+        self.screen.fill(strip, |x, _| color ^ u32::from(x));
+        if self.missing.contains(&true) {
+            self.missing.fill(true);
+            return;
+        }
+        let coded = self.screen.coded(strip);
+        let mut steps = vec![Step::Move { since: self.since(), from_x: from.x, from_y: from.y, to }];
+        let mut frame = None;
+        if let Some(area) = film {
+            let (step, parcel) = self.frame(&Self::cells(area));
+            steps.push(step);
+            frame = Some(parcel);
+        }
+        steps.push(Step::Tile { area: strip, coded: &coded });
+        let screen = self.screen.clone();
+        self.expected.fill(strip, |x, y| screen.get(x, y));
+        self.update(ways.0, Self::cells(Area::new(0, 0, VIEW.0, VIEW.1)), steps);
+        if let Some(frame) = frame {
+            self.send(ways.1, frame);
+        }
+    }
+
+    /// A frame of what is on the screen now, for these cells.
+    fn frame(&mut self, named: &[usize]) -> (Step<'static>, Parcel) {
+        self.timestamp = self.timestamp.wrapping_add(3000);
+        // Nothing that a decoder puts out is exact.
+        let mut frame = self.screen.clone();
+        for pixel in &mut frame.at {
+            *pixel ^= 0x0001_0101;
+        }
+        for cell in named {
+            self.missing[*cell] = false;
+            let area = Grid::new(VIEW.0, VIEW.1).area(*cell);
+            self.expected.fill(area, |x, y| frame.get(x, y));
+        }
+        let cells = Cells::from_flags((0..self.missing.len()).map(|cell| named.contains(&cell)));
+        let (timestamp, (width, height)) = (self.timestamp, VIEW);
+        (Step::Frame { timestamp, width, height, cells }, Parcel::Frame(timestamp, frame))
     }
 
     fn hear(&mut self, painted: Painted) {
