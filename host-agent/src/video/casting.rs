@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nearhand_encoder::{Error as EncoderError, Params};
 
 use super::rate::Scale;
-use super::schedule::{Step, Wanted};
+use super::schedule::{INTERVAL, Step, Wanted};
 use super::screen::{Change, Screen};
 use super::stream::{Key, Stream};
 use super::trace::{self, Kind, Look};
@@ -57,6 +57,16 @@ impl Casting {
     /// Whether frames go to this viewer just now.
     pub(super) fn is_running(&self, viewer: &Viewer, now: Instant) -> bool {
         self.streams.iter().any(|stream| shows(stream, viewer) && stream.schedule.is_running(now, RUNNING))
+    }
+
+    /// How long it is from one look at the desktop to the next: while a stream runs, each look is to have its frame, or what
+    /// one look brings by tiles and by a frame would be seen one after the other.
+    pub(super) fn interval(&self, viewers: &[Viewer], now: Instant) -> Duration {
+        let of = |viewer: &Viewer| {
+            let fps = if self.is_running(viewer, now) { viewer.fps() } else { u32::MAX };
+            INTERVAL.max(Duration::from_secs(1) / fps.max(1))
+        };
+        viewers.iter().filter(|viewer| viewer.is_watching()).map(of).min().unwrap_or(INTERVAL)
     }
 
     /// Makes the frames that are due. True where one was made.

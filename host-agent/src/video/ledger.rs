@@ -102,11 +102,12 @@ impl Ledger {
         let mut frame_came = None;
         self.entries.retain_mut(|entry| match painted.tells(entry.sent.number) {
             Some(true) => {
+                entry.moved = !entry.sent.sources.is_empty();
                 if !entry.sent.cells.is_empty() {
                     frame_came = Some(entry.sent.number);
-                    frames.push(entry.sent.take());
+                    let cells = std::mem::take(&mut entry.sent.cells);
+                    frames.push(Sent { cells, areas: Vec::new(), sources: Vec::new(), ..entry.sent });
                 }
-                entry.moved = !entry.sent.sources.is_empty();
                 entry.moved
             }
             Some(false) => {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use nearhand_protocol::picture::Area;
+use nearhand_protocol::picture::{Area, Step};
 
 use super::cells::Cells;
 use super::region::{around, join};
@@ -41,6 +41,13 @@ pub(super) struct Tile {
     pub(super) area: Area,
     /// Its pixels: see [`nearhand_protocol::tile`].
     pub(super) coded: Vec<u8>,
+}
+
+impl Tile {
+    /// As a step of an update.
+    pub(super) fn step(&self) -> Step<'_> {
+        Step::Tile { area: self.area, coded: &self.coded }
+    }
 }
 
 /// Codes the pixels of an area; `None` where that takes more than so many bytes.

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Frames follow each other no faster: damage in between is merged into one.
-const INTERVAL: Duration = Duration::from_micros(16_600);
+/// Looks at the desktop, and frames, follow each other no faster: damage in between is merged into one.
+pub(super) const INTERVAL: Duration = Duration::from_micros(16_600);
 /// A look at the desktop may come so much earlier than its turn: what changes 60 times a second does not do so evenly.
 const EARLY: Duration = Duration::from_millis(6);
 /// Keyframes follow each other no faster: one costs as much as half a second of motion.
@@ -14,7 +14,7 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// What may be sent ahead of the bitrate's even flow, as time.
 const BURST: Duration = Duration::from_millis(80);
 
-/// Spreads something over the seconds, 60 times in each.
+/// Spreads something evenly over the seconds.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Option<Instant>);
 
@@ -24,10 +24,10 @@ impl Pace {
         self.0
     }
 
-    /// One was at `now`.
-    pub(super) fn taken(&mut self, now: Instant) {
+    /// One was at `now`, and the next is to be so much later.
+    pub(super) fn taken(&mut self, now: Instant, interval: Duration) {
         let turn = self.0.map_or(now, |from| (from + EARLY).max(now));
-        self.0 = (turn + INTERVAL).checked_sub(EARLY);
+        self.0 = (turn + interval).checked_sub(EARLY);
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
                 let at = now + Duration::from_millis(if looks % 2 == 0 { 0 } else { 3 });
                 let then = pace.from().map_or(at, |from| from.max(at));
                 waited = waited.max(then - at);
-                pace.taken(then);
+                pace.taken(then, INTERVAL);
                 looks += 1;
                 now = (now + Duration::from_millis(every)).max(then);
             }

@@ -20,7 +20,7 @@ use super::cells::Cells;
 use super::company::Company;
 use super::figures::Tally;
 use super::ledger::{Ledger, Sent};
-use super::plan::{self, STEP};
+use super::plan::{self, STEP, Tile};
 use super::rate::Rate;
 use super::region::Grid;
 use super::repair::{self, Repair};
@@ -69,6 +69,8 @@ pub(super) struct Viewer {
     undecided: bool,
     /// Moves that go with the next update.
     moving: Vec<Shift>,
+    /// Tiles that go with them, once it is known whether a frame is made now: all that one look brings is painted at once.
+    held: Vec<Tile>,
     spent: Bucket,
     repaired: Bucket,
     refused_until: Option<Instant>,
@@ -111,6 +113,7 @@ impl Viewer {
             ledger: Ledger::new(),
             undecided: true,
             moving: Vec::new(),
+            held: Vec::new(),
             spent: Bucket::default(),
             repaired: Bucket::default(),
             refused_until: None,
@@ -163,6 +166,7 @@ impl Viewer {
         self.cells = Cells::new(Grid { width: self.view.area.width, height: self.view.area.height });
         self.ledger.forget();
         self.moving.clear();
+        self.held.clear();
         self.synced = false;
         self.undecided = true;
     }
@@ -265,7 +269,8 @@ impl Viewer {
         self.company.is_apart().then_some(self.id)
     }
 
-    /// Sends what is due but frames; `looked`: when the screen was read last, `running`: frames go on elsewhere.
+    /// Sends what is due but frames, and what is to be painted together with one, which the viewer holds until
+    /// [`Self::announce`] or [`Self::let_go`]; `looked`: when the screen was read last, `running`: frames go on elsewhere.
     pub(super) fn attend(
         &mut self,
         now: Instant,
@@ -309,6 +314,11 @@ impl Viewer {
             let bytes = tiles.iter().map(|tile| tile.coded.len() + STEP).sum();
             self.spent.take(bytes);
             let encoded = Instant::now();
+            if self.wants_frame() {
+                // Nothing else may be sent before it: the number of a move's update tells what it builds on.
+                self.held = tiles;
+                return attended;
+            }
             if !self.send_tiles(tiles, now, Some((looked, encoded))) {
                 self.undecided = true;
                 attended.at(now + REFUSED);

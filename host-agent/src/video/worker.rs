@@ -198,6 +198,9 @@ impl<'a> Worker<'a> {
         if let Some(screen) = &self.screen {
             more |= self.casting.cast(&mut self.viewers, screen, &self.looked, &mut wake)?;
         }
+        for viewer in &mut self.viewers {
+            more |= viewer.let_go(Instant::now(), &self.looked);
+        }
         if more {
             return Ok(Some(Duration::ZERO));
         }
@@ -259,7 +262,7 @@ impl<'a> Worker<'a> {
             Err(error) => return Err(error.into()),
         };
         self.damaged = false;
-        self.pace.taken(now);
+        self.pace.taken(now, self.casting.interval(&self.viewers, now));
         let (Ok(width), Ok(height)) = (u16::try_from(frame.width), u16::try_from(frame.height)) else {
             return Err(EncoderError::Size { width: frame.width, height: frame.height }.into());
         };

@@ -309,6 +309,7 @@ impl Stage {
                 }
             }
         }
+        self.viewer.let_go(now, &looked);
         for message in self.wire.take() {
             self.bytes += message.len();
             self.updates += 1;
@@ -327,6 +328,7 @@ impl Stage {
             self.on_the_way.push((at, Parcel::Painted(painted)));
         }
         self.on_the_way.sort_by_key(|(at, _)| *at);
+        self.tab.go_on(self.now);
         while self.on_the_way.first().is_some_and(|(at, _)| *at <= self.now) {
             match self.on_the_way.remove(0).1 {
                 Parcel::Update(bytes) => {

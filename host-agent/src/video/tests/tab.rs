@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nearhand_protocol::picture::{Area, Cells, Painted, Step, Update};
 use nearhand_protocol::tile;
+use nearhand_protocol::wire::{decode_borrowed, encode};
 
 use super::super::region::{Grid, common};
 
@@ -24,6 +25,8 @@ pub(super) struct Tab {
     painted_by: Vec<u32>,
     came: BTreeSet<u32>,
     painted: BTreeSet<u32>,
+    /// Updates that wait, until when at the latest, and the cells that they touch.
+    waiting: BTreeMap<u32, (Vec<u8>, u64, BTreeSet<usize>)>,
     /// Frames that are awaited: by the update's number, the timestamp and the cells.
     awaited: BTreeMap<u32, (u32, Vec<usize>)>,
     last: Option<Decoded>,
@@ -48,6 +51,7 @@ impl Tab {
             painted_by: vec![0; grid.count()],
             came: BTreeSet::new(),
             painted: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             awaited: BTreeMap::new(),
             last: None,
             highest: 0,
@@ -70,6 +74,63 @@ impl Tab {
         self.missing |= update.number > self.highest + 1;
         self.highest = self.highest.max(update.number);
         self.untold_since.get_or_insert(now);
+        if self.waits(update) {
+            let mut cells = BTreeSet::new();
+            for step in &update.steps {
+                cells.extend(self.touched(step));
+            }
+            let bytes = encode(update).expect("an update");
+            self.waiting.insert(update.number, (bytes, now + 200, cells));
+        } else {
+            self.carry_out(update);
+        }
+        self.go_on(now);
+    }
+
+    /// Paints what waited long enough, or for what has come.
+    pub(super) fn go_on(&mut self, now: u64) {
+        let numbers: Vec<u32> = self.waiting.keys().copied().collect();
+        for number in numbers {
+            let (bytes, until, _) = self.waiting[&number].clone();
+            let update = decode_borrowed::<Update<'_>>(&bytes).expect("an update");
+            if now >= until || !self.waits(&update) {
+                self.waiting.remove(&number);
+                self.carry_out(&update);
+            }
+        }
+    }
+
+    /// Whether an update is not to be painted yet: one with a frame and more waits for it, and one that touches the same
+    /// cells waits behind it.
+    fn waits(&self, update: &Update<'_>) -> bool {
+        let there = |timestamp: u32| {
+            self.last.as_ref().is_some_and(|frame| frame.timestamp.wrapping_sub(timestamp) < 1 << 31)
+        };
+        let before: BTreeSet<usize> =
+            self.waiting.range(..update.number).flat_map(|(_, (.., cells))| cells.iter().copied()).collect();
+        update.steps.iter().any(|step| match step {
+            Step::Frame { timestamp, .. } => update.steps.len() > 1 && !there(*timestamp),
+            Step::Move { since, .. } => {
+                self.waiting.range(since..&update.number).next().is_some()
+                    || self.touched(step).iter().any(|cell| before.contains(cell))
+            }
+            Step::Tile { .. } => self.touched(step).iter().any(|cell| before.contains(cell)),
+        })
+    }
+
+    /// The cells that a step paints or copies from.
+    fn touched(&self, step: &Step<'_>) -> Vec<usize> {
+        match step {
+            Step::Tile { area, .. } => self.grid.touched(*area).collect(),
+            Step::Move { from_x, from_y, to, .. } => {
+                let from = Area::new(*from_x, *from_y, to.width, to.height);
+                self.grid.touched(from).chain(self.grid.touched(*to)).collect()
+            }
+            Step::Frame { cells, .. } => cells.indices(self.grid.count()).collect(),
+        }
+    }
+
+    fn carry_out(&mut self, update: &Update<'_>) {
         let mut whole = true;
         for step in &update.steps {
             whole &= match step {
@@ -113,7 +174,8 @@ impl Tab {
 
     fn shift(&mut self, number: u32, since: u32, (x, y): (u16, u16), to: Area) -> bool {
         let from = Area::new(x, y, to.width, to.height);
-        let all_came = (since..number).all(|before| self.came.contains(&before));
+        let all_came =
+            (since..number).all(|before| self.came.contains(&before) && !self.waiting.contains_key(&before));
         let newer =
             self.grid.touched(from).chain(self.grid.touched(to)).any(|cell| self.painted_by[cell] > number);
         let awaited = |cell: &usize| {
@@ -151,6 +213,7 @@ impl Tab {
         self.last = Some(frame);
         self.untold_since.get_or_insert(now);
         self.paint_awaited();
+        self.go_on(now);
     }
 
     fn paint_awaited(&mut self) {

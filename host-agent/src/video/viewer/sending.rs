@@ -8,6 +8,7 @@ use nearhand_protocol::wire::encode;
 
 use super::super::ledger::Sent;
 use super::super::plan::{STEP, Tile};
+use super::super::screen::Shift;
 use super::super::trace::{self, Kind, Look};
 use super::{LOSSY, REFUSED, Viewer};
 use crate::rtc::SendError;
@@ -31,29 +32,51 @@ impl Viewer {
         cells
     }
 
-    /// Announces a frame that will have this timestamp and size; false where that can't be said now.
+    /// Announces a frame that will have this timestamp and size, together with what else changed since it was looked at
+    /// last: one update is painted at once. False where that can't be said now.
     pub(in crate::video) fn announce(
         &mut self,
         timestamp: u32,
         (width, height): (u32, u32),
         now: Instant,
     ) -> bool {
-        let wanted = self.wants();
-        if wanted.is_empty() {
-            return true;
+        let held = std::mem::take(&mut self.held);
+        let bytes: usize = held.iter().map(|tile| tile.coded.len() + STEP).sum();
+        let most = self.longest();
+        if bytes + self.moving.len() * STEP > most || held.len() + self.moving.len() >= MAX_STEPS {
+            self.send_tiles(held, now, None);
+        } else {
+            self.held = held;
         }
+        let moves = std::mem::take(&mut self.moving);
+        let tiles = std::mem::take(&mut self.held);
+        let number = self.ledger.next_number();
+        for shift in &moves {
+            self.cells.shifted(shift.to, number);
+        }
+        let wanted = self.wants();
         let mut flags = vec![false; self.cells.grid().count()];
         for cell in &wanted {
             flags[*cell] = true;
         }
         let cells = Cells::from_flags(flags);
-        let step = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
-        let number = self.ledger.next_number();
-        if self.send(vec![step], now).is_err() {
-            return false;
+        let frame = Step::Frame { timestamp, width: width as u16, height: height as u16, cells };
+        let frame = (!wanted.is_empty()).then_some(frame);
+        if frame.is_none() && moves.is_empty() && tiles.is_empty() {
+            return true;
         }
+        // A frame paints whole cells: over what was moved there, and below the exact pixels in them.
+        let since = self.ledger.since();
+        let steps =
+            moves.iter().map(|shift| step(shift, since)).chain(frame).chain(tiles.iter().map(Tile::step));
+        let Ok(bytes) = self.send(steps.collect(), now) else {
+            moves.iter().for_each(|shift| self.cells.stay(shift.to));
+            self.undecided = true;
+            return false;
+        };
+        self.tally.tiles(tiles.len(), bytes);
         self.cells.frame(&wanted, number);
-        self.note(Sent { number, at: now, areas: Vec::new(), sources: Vec::new(), cells: wanted }, now);
+        self.note_painted(number, &moves, &tiles, wanted, now);
         true
     }
 
@@ -65,16 +88,27 @@ impl Viewer {
         }
     }
 
-    /// Sends tiles in as few updates as the line likes, and notes what was sent; false where the channel refused.
+    /// Sends what was held for a frame which is not made now. True where that was something.
+    pub(in crate::video) fn let_go(&mut self, now: Instant, looked: &Look) -> bool {
+        if self.held.is_empty() && self.moving.is_empty() {
+            return false;
+        }
+        let held = std::mem::take(&mut self.held);
+        if !self.send_tiles(held, now, Some((looked, now))) {
+            self.undecided = true;
+        }
+        true
+    }
+
+    /// Sends tiles in as few updates as the line likes, the moves with the first of them; false where the channel refused.
     pub(super) fn send_tiles(
         &mut self,
         tiles: Vec<Tile>,
         now: Instant,
         looked: Option<(&Look, Instant)>,
     ) -> bool {
-        let moving = std::mem::take(&mut self.moving);
-        let mut moves = moving.as_slice();
-        let most = if self.rate.loss() > LOSSY { SHORT } else { LONG };
+        let mut moves = std::mem::take(&mut self.moving);
+        let most = self.longest();
         let mut tiles = tiles.into_iter().peekable();
         while tiles.peek().is_some() || !moves.is_empty() {
             let (mut batch, mut bytes) = (Vec::new(), moves.len() * STEP);
@@ -86,36 +120,46 @@ impl Viewer {
             }
             let number = self.ledger.next_number();
             let since = self.ledger.since();
-            let first = moves.iter().map(|shift| Step::Move {
-                since,
-                from_x: shift.from.x,
-                from_y: shift.from.y,
-                to: shift.to,
-            });
-            let then = batch.iter().map(|tile| Step::Tile { area: tile.area, coded: &tile.coded });
-            let Ok(bytes) = self.send(first.chain(then).collect(), now) else {
-                for shift in moves {
-                    self.cells.stay(shift.to);
-                }
+            let steps = moves.iter().map(|shift| step(shift, since)).chain(batch.iter().map(Tile::step));
+            let Ok(bytes) = self.send(steps.collect(), now) else {
+                moves.iter().for_each(|shift| self.cells.stay(shift.to));
                 return false;
             };
             self.tally.tiles(batch.len(), bytes);
-            for shift in moves {
-                self.tally.moved(shift.to.pixels());
+            for shift in &moves {
                 self.cells.shifted(shift.to, number);
             }
-            for tile in &batch {
-                self.cells.tile(tile.area, number);
-            }
-            let areas =
-                moves.iter().map(|shift| shift.to).chain(batch.iter().map(|tile| tile.area)).collect();
-            let sources = std::mem::take(&mut moves).iter().map(|shift| shift.from).collect();
-            self.note(Sent { number, at: now, areas, sources, cells: Vec::new() }, now);
+            self.note_painted(number, &std::mem::take(&mut moves), &batch, Vec::new(), now);
             if let Some((look, encoded)) = looked {
                 trace::sent(Kind::Tiles, number, look, look.grabbed, encoded);
             }
         }
         true
+    }
+
+    /// Bytes of an update.
+    fn longest(&self) -> usize {
+        if self.rate.loss() > LOSSY { SHORT } else { LONG }
+    }
+
+    /// Writes down what an update paints that was sent.
+    fn note_painted(
+        &mut self,
+        number: u32,
+        moves: &[Shift],
+        tiles: &[Tile],
+        cells: Vec<usize>,
+        now: Instant,
+    ) {
+        for shift in moves {
+            self.tally.moved(shift.to.pixels());
+        }
+        for tile in tiles {
+            self.cells.tile(tile.area, number);
+        }
+        let areas = moves.iter().map(|shift| shift.to).chain(tiles.iter().map(|tile| tile.area)).collect();
+        let sources = moves.iter().map(|shift| shift.from).collect();
+        self.note(Sent { number, at: now, areas, sources, cells }, now);
     }
 
     fn send(&mut self, steps: Vec<Step<'_>>, now: Instant) -> Result<usize, SendError> {
@@ -146,4 +190,9 @@ impl Viewer {
             self.lose(&pushed_out, now);
         }
     }
+}
+
+/// A move, where the viewer may lack updates from `since` on.
+const fn step<'a>(shift: &Shift, since: u32) -> Step<'a> {
+    Step::Move { since, from_x: shift.from.x, from_y: shift.from.y, to: shift.to }
 }
