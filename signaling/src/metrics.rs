@@ -45,9 +45,9 @@ pub enum Refusal {
     Quota,
     /// The server's share is used up.
     Capacity,
-    /// What is not offered.
+    /// What is not offered: TCP to peers, an address family, reserved ports.
     Unsupported,
-    /// There is no such allocation.
+    /// There is no such allocation, or there is one already.
     Mismatch,
     /// A stranger asks too often.
     Flood,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::{Entry, HostToServer};
 use nearhand_signaling::logging;
-use support::{TOKEN, TestServer, host_hello};
+use support::{TOKEN, TestServer};
 use tokio_tungstenite::tungstenite::Message;
 
 #[derive(Clone, Default)]
@@ -46,9 +46,10 @@ async fn no_code_key_or_description_is_logged() {
     let mut pair = server.pair().await;
     pair.negotiate().await;
     server.get(&format!("/api/nameplates/{}", pair.nameplate)).await;
-    let mut stranger = server.host_socket().await;
-    stranger.send(&host_hello(Entry::Nameplate { nameplate: pair.nameplate })).await;
-    assert_eq!(stranger.end().await, CloseReason::UnknownCode);
+    assert_eq!(
+        server.host_refused(Entry::Nameplate { nameplate: pair.nameplate }).await,
+        CloseReason::UnknownCode
+    );
     let mut stranger = server.host_socket().await;
     stranger.send_raw(Message::text("{\"type\":\"canary-nonsense\"}")).await;
     assert_eq!(stranger.end().await, CloseReason::BadMessage);

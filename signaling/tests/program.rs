@@ -9,7 +9,7 @@ use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::Entry;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{TOKEN, host_hello, viewer_hello};
+use support::TOKEN;
 
 /// The program, with nothing but these options and variables; ended when dropped.
 struct Program(Child, BufReader<ChildStdout>);
@@ -120,12 +120,11 @@ async fn sessions_outlive_a_kill() {
     // Without the folder the next one knows nobody.
     let mut program = Program::start(&["--listen", "127.0.0.1:0"]);
     let server = support::Client::new(program.address());
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Resume { token: pair.host_token })).await;
-    assert_eq!(host.end().await, CloseReason::BadResume);
-    let mut viewer = server.viewer_socket().await;
-    viewer.send(&viewer_hello(Entry::Resume { token: pair.viewer_token })).await;
-    assert_eq!(viewer.end().await, CloseReason::BadResume);
+    assert_eq!(server.host_refused(Entry::Resume { token: pair.host_token }).await, CloseReason::BadResume);
+    assert_eq!(
+        server.viewer_refused(Entry::Resume { token: pair.viewer_token }).await,
+        CloseReason::BadResume
+    );
 }
 
 /// What waiting costs. Printed, and held to a bound that a mistake of a power of ten would break.

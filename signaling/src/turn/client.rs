@@ -19,8 +19,9 @@ use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SE
 
 use super::allocation::{Allocation, lifetime};
 use super::framing::{MAX_REQUEST, is_stun};
-use super::house::{Clock, House, NoSocket, Refusal, Relayed};
+use super::house::{Clock, House, NoSocket, Relayed, refusal_of};
 use super::message::{self, Answer, REALM, Wishes};
+use crate::metrics::Refusal;
 
 #[cfg(test)]
 mod tests;
@@ -125,7 +126,7 @@ impl<H: House> Client<H> {
                 bytes
             }
             Err(code) => {
-                house.refused(Refusal::of(code));
+                house.refused(refusal_of(code));
                 Answer::error(message, code).signed(&key, algorithm)
             }
         };

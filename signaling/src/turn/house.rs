@@ -7,6 +7,7 @@ use stun_types::attribute::ErrorCode;
 use turn_types::AddressFamily;
 
 use super::nonce::Nonces;
+use crate::metrics::Refusal;
 
 /// The time, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -17,43 +18,18 @@ pub(super) struct Clock {
     pub(super) unix: u64,
 }
 
-/// Why something is refused, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// The name is none of ours, its session is not here, or it is too late.
-    Login,
-    /// The password does not fit.
-    Password,
-    /// The nonce is old.
-    Nonce,
-    /// It breaks the protocol.
-    Malformed,
-    /// The peer is forbidden.
-    Peer,
-    /// The client's own share is used up.
-    Quota,
-    /// The server's share is used up.
-    Capacity,
-    /// What is not offered: TCP to peers, an address family, reserved ports.
-    Unsupported,
-    /// There is no such allocation, or there is one already.
-    Mismatch,
-}
-
-impl Refusal {
-    /// The reason behind an error code.
-    pub(super) const fn of(code: u16) -> Self {
-        match code {
-            ErrorCode::FORBIDDEN => Self::Peer,
-            ErrorCode::ALLOCATION_QUOTA_REACHED => Self::Quota,
-            ErrorCode::INSUFFICIENT_CAPACITY => Self::Capacity,
-            ErrorCode::ALLOCATION_MISMATCH | ErrorCode::WRONG_CREDENTIALS => Self::Mismatch,
-            ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED
-            | ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH
-            | ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL
-            | ErrorCode::UNKNOWN_ATTRIBUTE => Self::Unsupported,
-            _ => Self::Malformed,
-        }
+/// The reason behind an error code, for the metrics.
+pub(super) const fn refusal_of(code: u16) -> Refusal {
+    match code {
+        ErrorCode::FORBIDDEN => Refusal::Peer,
+        ErrorCode::ALLOCATION_QUOTA_REACHED => Refusal::Quota,
+        ErrorCode::INSUFFICIENT_CAPACITY => Refusal::Capacity,
+        ErrorCode::ALLOCATION_MISMATCH | ErrorCode::WRONG_CREDENTIALS => Refusal::Mismatch,
+        ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED
+        | ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH
+        | ErrorCode::UNSUPPORTED_TRANSPORT_PROTOCOL
+        | ErrorCode::UNKNOWN_ATTRIBUTE => Refusal::Unsupported,
+        _ => Refusal::Malformed,
     }
 }
 

@@ -35,8 +35,6 @@ use tokio::net::TcpListener;
 pub use relay::Relay;
 pub use sessions::Sessions;
 
-use crate::metrics;
-
 /// Whether a connection that begins with this byte speaks TURN. A STUN request of any method begins below 0x04, no HTTP
 /// request does, and ChannelData never comes first.
 pub const fn speaks_turn(first: u8) -> bool {
@@ -90,19 +88,4 @@ impl Ports {
 fn canonical(address: SocketAddr) -> SocketAddr {
     let ip: IpAddr = address.ip().to_canonical();
     SocketAddr::new(ip, address.port())
-}
-
-/// As the metrics name it.
-const fn metrics_of(refusal: house::Refusal) -> metrics::Refusal {
-    match refusal {
-        house::Refusal::Login => metrics::Refusal::Login,
-        house::Refusal::Password => metrics::Refusal::Password,
-        house::Refusal::Nonce => metrics::Refusal::Nonce,
-        house::Refusal::Malformed => metrics::Refusal::Malformed,
-        house::Refusal::Peer => metrics::Refusal::Peer,
-        house::Refusal::Quota => metrics::Refusal::Quota,
-        house::Refusal::Capacity => metrics::Refusal::Capacity,
-        house::Refusal::Unsupported => metrics::Refusal::Unsupported,
-        house::Refusal::Mismatch => metrics::Refusal::Mismatch,
-    }
 }

@@ -11,8 +11,7 @@ use turn_types::AddressFamily;
 use super::addresses::{OwnAddresses, outward};
 use super::credentials::{Claim, Secret};
 use super::departures::Port;
-use super::house::{House, NoSocket, Refusal, Relayed};
-use super::metrics_of;
+use super::house::{House, NoSocket, Relayed};
 use super::nonce::Nonces;
 use super::peers::forbidden;
 use super::quotas::{Answers, Full, Place, Places};
@@ -20,7 +19,7 @@ use super::sessions::{Session, Sessions, Share};
 use crate::chair::Chair;
 use crate::config::RelayConfig;
 use crate::key::KeyError;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{Metrics, Refusal};
 
 /// Most allocations at a time, and as many sockets.
 const MAX_ALLOCATIONS: usize = 4096;
@@ -97,7 +96,7 @@ impl Relay {
         let second = now.saturating_duration_since(self.began).as_secs() as u32;
         let may = self.answers.lock().unwrap_or_else(PoisonError::into_inner).take(address, second);
         if !may {
-            self.metrics.refused(metrics::Refusal::Flood);
+            self.metrics.refused(Refusal::Flood);
         }
         may
     }
@@ -107,7 +106,7 @@ impl Relay {
         let (each, all) = MAX_STRANGERS;
         let place = self.strangers.take(address, self.most_for(address, each, all), all).ok();
         if place.is_none() {
-            self.metrics.refused(metrics::Refusal::Flood);
+            self.metrics.refused(Refusal::Flood);
         }
         place
     }
@@ -221,6 +220,6 @@ impl House for Relay {
     }
 
     fn refused(&self, refusal: Refusal) {
-        self.metrics.refused(metrics_of(refusal));
+        self.metrics.refused(refusal);
     }
 }

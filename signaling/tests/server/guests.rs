@@ -100,15 +100,18 @@ async fn who_is_not_signed_in_or_says_what_is_not_a_guests_to_say_is_turned_away
     stranger.send(&viewer_hello(entry(&pair))).await;
     assert_eq!(stranger.end().await, CloseReason::NotSignedIn);
 
-    let mut guest = server.viewer_socket().await;
     let unknown = "00000000000000000000000000000001".parse().unwrap();
-    guest.send(&viewer_hello(Entry::Invited { session: unknown, invitation: InvitationId(7) })).await;
-    assert_eq!(guest.end().await, CloseReason::BadResume);
+    assert_eq!(
+        server.viewer_refused(Entry::Invited { session: unknown, invitation: InvitationId(7) }).await,
+        CloseReason::BadResume
+    );
 
     let (session, _) = server.create().await;
-    let mut guest = server.viewer_socket().await;
-    guest.send(&viewer_hello(Entry::Invited { session, invitation: InvitationId(7) })).await;
-    assert_eq!(guest.end().await, CloseReason::UnknownCode, "nobody is there who could have invited");
+    assert_eq!(
+        server.viewer_refused(Entry::Invited { session, invitation: InvitationId(7) }).await,
+        CloseReason::UnknownCode,
+        "nobody is there who could have invited"
+    );
 
     // The key exchange is the first technician's alone.
     let (mut guest, ..) = server.viewer(entry(&pair)).await;
@@ -135,9 +138,7 @@ async fn there_are_never_too_many_and_each_has_credentials_of_its_own() {
         assert!(ice_servers.iter().any(|server| named(&server.username)), "{name}");
         guests.push(guest);
     }
-    let mut late = server.viewer_socket().await;
-    late.send(&viewer_hello(entry(&pair))).await;
-    assert_eq!(late.end().await, CloseReason::TooManyAttempts);
+    assert_eq!(server.viewer_refused(entry(&pair)).await, CloseReason::TooManyAttempts);
     pair.negotiate().await;
     server.stop().await;
 }

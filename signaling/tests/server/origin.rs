@@ -5,7 +5,7 @@ use nearhand_protocol::id::{SessionId, Ticket};
 use nearhand_protocol::signal::{Entry, ServerToViewer};
 use uuid::Uuid;
 
-use crate::support::{Client, TOKEN, TestServer, ViewerPeer, host_hello, viewer_hello};
+use crate::support::{Client, TOKEN, TestServer, ViewerPeer, viewer_hello};
 
 const ELSEWHERE: &str = "https://viewer.example";
 
@@ -70,9 +70,10 @@ async fn nothing_else_lets_it_in() {
     }
 
     // It is a ticket for the technician's seat.
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Ticket { session, ticket: ticket(&server, session).await })).await;
-    assert_eq!(host.end().await, CloseReason::BadMessage);
+    assert_eq!(
+        server.host_refused(Entry::Ticket { session, ticket: ticket(&server, session).await }).await,
+        CloseReason::BadMessage
+    );
     server.stop().await;
 }
 

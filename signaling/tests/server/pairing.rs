@@ -51,9 +51,7 @@ async fn wrong_and_used_codes_are_the_same() {
     let wrong = (0..).map(|n| nearhand_protocol::code::Nameplate::from_number(n).unwrap());
     let wrong = wrong.into_iter().find(|n| *n != other && *n != pair.nameplate).unwrap();
     for nameplate in [wrong, pair.nameplate] {
-        let mut host = server.host_socket().await;
-        host.send(&host_hello(Entry::Nameplate { nameplate })).await;
-        assert_eq!(host.end().await, CloseReason::UnknownCode);
+        assert_eq!(server.host_refused(Entry::Nameplate { nameplate }).await, CloseReason::UnknownCode);
     }
     pair.negotiate().await;
     server.stop().await;
@@ -66,9 +64,7 @@ async fn a_code_ends_with_its_session() {
     let (viewer, ..) = server.viewer(Entry::SignedIn { session }).await;
     assert_eq!(server.api("DELETE", &format!("/api/sessions/{session}")).await.status, 204);
     assert_eq!(viewer.end().await, CloseReason::TechnicianEnded);
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Nameplate { nameplate })).await;
-    assert_eq!(host.end().await, CloseReason::UnknownCode);
+    assert_eq!(server.host_refused(Entry::Nameplate { nameplate }).await, CloseReason::UnknownCode);
     assert_eq!(server.api("DELETE", &format!("/api/sessions/{session}")).await.status, 404);
     server.stop().await;
 }
@@ -105,9 +101,10 @@ async fn either_end_ends_the_session() {
         for token in [pair.viewer_token, pair.host_token] {
             assert_eq!(turned_away(&server, token).await, [CloseReason::BadResume; 2]);
         }
-        let mut viewer = server.viewer_socket().await;
-        viewer.send(&viewer_hello(Entry::SignedIn { session: pair.session })).await;
-        assert_eq!(viewer.end().await, CloseReason::BadResume);
+        assert_eq!(
+            server.viewer_refused(Entry::SignedIn { session: pair.session }).await,
+            CloseReason::BadResume
+        );
     }
     let mut pair = server.pair().await;
     pair.viewer.send(&ViewerToServer::End { reason: CloseReason::TechnicianEnded }).await;
@@ -119,11 +116,10 @@ async fn either_end_ends_the_session() {
 
 /// What a token gets at the host's and at the viewer's door.
 async fn turned_away(server: &TestServer, token: ResumeToken) -> [CloseReason; 2] {
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Resume { token: token.clone() })).await;
-    let mut viewer = server.viewer_socket().await;
-    viewer.send(&viewer_hello(Entry::Resume { token })).await;
-    [host.end().await, viewer.end().await]
+    [
+        server.host_refused(Entry::Resume { token: token.clone() }).await,
+        server.viewer_refused(Entry::Resume { token }).await,
+    ]
 }
 
 #[tokio::test]
@@ -180,12 +176,14 @@ async fn who_stays_away_ends_the_session() {
 async fn a_token_opens_its_own_seat_only() {
     let server = TestServer::start().await;
     let mut pair = server.pair().await;
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Resume { token: pair.viewer_token.clone() })).await;
-    assert_eq!(host.end().await, CloseReason::BadResume);
-    let mut viewer = server.viewer_socket().await;
-    viewer.send(&viewer_hello(Entry::Resume { token: pair.host_token.clone() })).await;
-    assert_eq!(viewer.end().await, CloseReason::BadResume);
+    assert_eq!(
+        server.host_refused(Entry::Resume { token: pair.viewer_token.clone() }).await,
+        CloseReason::BadResume
+    );
+    assert_eq!(
+        server.viewer_refused(Entry::Resume { token: pair.host_token.clone() }).await,
+        CloseReason::BadResume
+    );
     for forged in ["", "AAAA", &"A".repeat(513)] {
         assert_eq!(turned_away(&server, ResumeToken::new(forged.into())).await, [CloseReason::BadResume; 2]);
     }
@@ -209,8 +207,9 @@ async fn the_viewer_needs_a_sign_in() {
     viewer.send(&viewer_hello(Entry::SignedIn { session })).await;
     assert!(matches!(viewer.receive().await, ServerToViewer::Welcome { .. }));
 
-    let mut viewer = server.viewer_socket().await;
-    viewer.send(&viewer_hello(Entry::SignedIn { session: SessionId::new(uuid::Uuid::nil()) })).await;
-    assert_eq!(viewer.end().await, CloseReason::BadResume);
+    assert_eq!(
+        server.viewer_refused(Entry::SignedIn { session: SessionId::new(uuid::Uuid::nil()) }).await,
+        CloseReason::BadResume
+    );
     soon(server.stop()).await;
 }

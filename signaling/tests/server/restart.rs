@@ -3,7 +3,7 @@
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::signal::{Entry, HostToServer, ServerToViewer};
 
-use crate::support::{TestServer, host_hello, negotiate, viewer_hello};
+use crate::support::{TestServer, negotiate};
 
 #[tokio::test]
 async fn both_ends_come_back_to_a_new_server() {
@@ -27,19 +27,19 @@ async fn both_ends_come_back_to_a_new_server() {
     assert_eq!(server.sessions().await[0]["session"], pair.session.to_string());
 
     // The code was used before the restart, and stays so.
-    let mut stranger = server.host_socket().await;
-    stranger.send(&host_hello(Entry::Nameplate { nameplate: pair.nameplate })).await;
-    assert_eq!(stranger.end().await, CloseReason::UnknownCode);
+    assert_eq!(
+        server.host_refused(Entry::Nameplate { nameplate: pair.nameplate }).await,
+        CloseReason::UnknownCode
+    );
 
     // Ended is ended, for tokens of the predecessor too.
     host.send(&HostToServer::End { reason: CloseReason::CustomerEnded }).await;
     assert_eq!(viewer.end().await, CloseReason::CustomerEnded);
-    let mut viewer = server.viewer_socket().await;
-    viewer.send(&viewer_hello(Entry::Resume { token: pair.viewer_token })).await;
-    assert_eq!(viewer.end().await, CloseReason::BadResume);
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Resume { token: pair.host_token })).await;
-    assert_eq!(host.end().await, CloseReason::BadResume);
+    assert_eq!(
+        server.viewer_refused(Entry::Resume { token: pair.viewer_token }).await,
+        CloseReason::BadResume
+    );
+    assert_eq!(server.host_refused(Entry::Resume { token: pair.host_token }).await, CloseReason::BadResume);
     server.stop().await;
 }
 
@@ -65,9 +65,7 @@ async fn without_the_key_nothing_is_believed() {
 
     let server = TestServer::start().await;
     assert_eq!(server.request("GET", "/desk", &[("cookie", &cookie)], "").await.status, 303);
-    let mut host = server.host_socket().await;
-    host.send(&host_hello(Entry::Resume { token: pair.host_token })).await;
-    assert_eq!(host.end().await, CloseReason::BadResume);
+    assert_eq!(server.host_refused(Entry::Resume { token: pair.host_token }).await, CloseReason::BadResume);
     server.stop().await;
 }
 

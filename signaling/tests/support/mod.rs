@@ -258,6 +258,20 @@ impl Client {
         }
     }
 
+    /// Why a customer's program that comes like this is turned away.
+    pub(crate) async fn host_refused(&self, entry: Entry) -> CloseReason {
+        let mut host = self.host_socket().await;
+        host.send(&host_hello(entry)).await;
+        host.end().await
+    }
+
+    /// Why a technician's tab that comes like this is turned away.
+    pub(crate) async fn viewer_refused(&self, entry: Entry) -> CloseReason {
+        let mut viewer = self.viewer_socket().await;
+        viewer.send(&viewer_hello(entry)).await;
+        viewer.end().await
+    }
+
     /// A session with both ends in it.
     pub(crate) async fn pair(&self) -> Pair {
         let (session, nameplate) = self.create().await;
