@@ -90,6 +90,12 @@ pub(crate) fn set_attribute(element: &Element, name: &str, value: &str) {
     }
 }
 
+/// Sets an attribute that says whether something is so, as ARIA writes it; touches the page only where that changes
+/// something.
+pub(crate) fn set_flag(element: &Element, name: &str, value: bool) {
+    set_attribute(element, name, if value { "true" } else { "false" });
+}
+
 /// Sets a CSS property of one element.
 pub(crate) fn set_style(element: &HtmlElement, property: &str, value: &str) {
     let _ = element.style().set_property(property, value);

@@ -125,7 +125,7 @@ impl Monitors {
         dom::set_text(&self.button_words, &short);
         dom::set_attribute(&self.button, "aria-label", &whole);
         dom::set_attribute(&self.button, "title", &whole);
-        dom::set_attribute(&self.all, "aria-pressed", if self.chosen.is_none() { "true" } else { "false" });
+        dom::set_flag(&self.all, "aria-pressed", self.chosen.is_none());
 
         let (across, down) = map::size(layout);
         dom::set_style(&self.map, "width", &format!("{across}rem"));
@@ -142,7 +142,7 @@ impl Monitors {
 
     fn add(&self, layout: &Layout, monitor: &Monitor, number: usize) -> Result<(), Missing> {
         let (id, name) = (monitor.id.to_string(), name(monitor, number));
-        let pressed = if self.chosen == Some(monitor.id) { "true" } else { "false" };
+        let chosen = self.chosen == Some(monitor.id);
 
         let tile: HtmlElement = dom::cast(dom::copy_of("monitor-tile-template")?)
             .ok_or_else(|| Missing::new("a tile of the map"))?;
@@ -153,14 +153,14 @@ impl Monitors {
             dom::set_style(&tile, side, &format!("{percent}%"));
         }
         dom::set_attribute(&tile, "data-monitor", &id);
-        dom::set_attribute(&tile, "data-shown", if self.chosen.is_none() { "true" } else { pressed });
+        dom::set_flag(&tile, "data-shown", chosen || self.chosen.is_none());
         dom::set_text(&dom::within::<Element>(&tile, ".monitor-number")?, &number.to_string());
         let _ = self.map.append_child(&tile);
 
         let row = dom::copy_of("monitor-template")?;
         dom::set_attribute(&row, "data-monitor", &id);
         let choose: Element = dom::within(&row, ".monitor-choose")?;
-        dom::set_attribute(&choose, "aria-pressed", pressed);
+        dom::set_flag(&choose, "aria-pressed", chosen);
         for (part, text) in [
             (".monitor-number", number.to_string()),
             (".monitor-name", name.clone()),
@@ -171,7 +171,7 @@ impl Monitors {
         let window: Element = dom::within(&row, ".monitor-window")?;
         let open = self.windows.contains(&monitor.id);
         let words = picture::own_window(&name, open);
-        dom::set_attribute(&window, "aria-pressed", if open { "true" } else { "false" });
+        dom::set_flag(&window, "aria-pressed", open);
         dom::set_attribute(&window, "aria-label", &words);
         dom::set_attribute(&window, "title", &words);
         let _ = self.list.append_child(&row);

@@ -243,6 +243,11 @@ impl State {
         self.host.as_ref()
     }
 
+    /// What the customer's computer is called, if it has told a name.
+    pub fn machine(&self) -> Option<&str> {
+        self.host.as_ref().map(|host| host.machine.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// Whether the customer's program runs without a person.
     pub fn is_headless(&self) -> bool {
         self.noticed.headless || self.host.as_ref().is_some_and(|host| host.headless)

@@ -127,7 +127,7 @@ impl App {
             return;
         }
         let Ok(page) = dom::body() else { return };
-        let machine = self.state.host().map(|host| host.machine.as_str()).filter(|name| !name.is_empty());
+        let machine = self.state.machine();
         let said = match (self.phase, silent_ms) {
             (_, Some(ms)) => Some(picture::silent(ms, machine, false).0),
             (Phase::Viewing | Phase::Controlling, None) => None,
