@@ -1,141 +1,49 @@
-//! The owner of everything: what happens anywhere comes in by one queue, and goes to whom it concerns.
-//!
-//! Browsers call back at any time, also from within our own calls (`focus()` reports a `blur` before it returns). Such a
-//! call finds the queue in use, leaves its event there, and is served right after.
+//! The owner of everything: what happens anywhere comes in by one queue (`inbox`), and goes to whom it concerns.
 
 mod commands;
+mod figures;
+mod inbox;
 mod input;
 mod looking;
 mod picture;
 mod session;
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-
-use nearhand_protocol::control::ToHost;
-use nearhand_protocol::id::{Epoch, SessionId};
+use nearhand_protocol::id::SessionId;
 use nearhand_protocol::picture::View;
 use nearhand_protocol::version::Capabilities;
-use web_sys::{Event as DomEvent, MediaStream};
+use web_sys::MediaStream;
 
 use crate::chat::{self, Chat};
 use crate::dom::{self, Missing};
-use crate::files::{self, Files};
+use crate::files::Files;
 use crate::kept;
-use crate::keyboard::{self, Keyboard};
-use crate::listen::{self, Listener, Sink, Task, Timer};
+use crate::keyboard::Keyboard;
+use crate::listen::{self, Listener, Task, Timer};
+use crate::monitors::Monitors;
 use crate::monitors::window::OwnWindow;
-use crate::monitors::{self, Monitors};
-use crate::panel::{self, Panel};
-use crate::pointer::{self, Pointer};
+use crate::panel::Panel;
+use crate::pointer::Pointer;
 use crate::rtc::{self, Peer, Ways};
-use crate::screen::{self, Resized, Screen};
-use crate::signal::{Memory, Server, Wire};
-use crate::silence::{Picture, Silence, WORTH_A_WORD_MS};
+use crate::screen::{Resized, Screen};
+use crate::signal::{Memory, Server};
+use crate::silence::{Picture, Silence};
 use crate::state::{Event, Phase, State};
-use crate::stats::{self, Sample};
+use crate::stats::Sample;
 use crate::stream;
-use crate::toolbar::{Command, Toolbar};
+use crate::toolbar::Toolbar;
 use crate::watching::Watching;
-use crate::words::{self, Lack, Path};
+use crate::words::{self, Lack};
+
+pub(crate) use inbox::Handle;
+use inbox::{Input, page_listeners};
 
 /// How often time is looked at, in milliseconds.
 const TICK_MS: i32 = 250;
 /// In every so many ticks the browser is asked what came.
 const LOOK_TICKS: u32 = 2;
-/// In every so many looks the figures are shown, and told to the host's encoder.
-const FIGURES_LOOKS: u32 = 2;
 
 /// Narrower windows start without the panel, in CSS pixels; as in the style sheet.
 const NARROW: f64 = 768.0;
-/// Most events that wait; more are dropped.
-const MOST_QUEUED: usize = 4096;
-
-/// Something happened.
-enum Input {
-    Signal(Wire),
-    Rtc(Epoch, rtc::Event),
-    Stats(Epoch, Sample),
-    Tick,
-    Keyboard(keyboard::Event),
-    Pointer(pointer::Event),
-    Resized,
-    Picture(screen::Event),
-    /// What is pending of the picture is due.
-    Wake,
-    /// Whether this browser decodes H.264 that comes over a data channel.
-    Decodes(bool),
-    Copied(&'static str, bool),
-    Toolbar(Command),
-    Panel(panel::Event),
-    Monitors(monitors::Event),
-    Window(monitors::window::Event),
-    Chat(chat::Event),
-    Files(files::Event),
-    /// The network is there again.
-    Online,
-    /// Something about the network changed, perhaps only an estimate of its speed.
-    NetworkChanged,
-    Visibility,
-    Leaving,
-}
-
-/// The application, from outside: it can be told to stop.
-#[derive(Clone)]
-pub(crate) struct Handle(Rc<Shared>);
-
-struct Shared {
-    queue: RefCell<VecDeque<Input>>,
-    app: RefCell<Option<App>>,
-}
-
-impl Handle {
-    /// Finds the page and starts the session that its address names.
-    pub(crate) fn start(session: SessionId) -> Result<Self, Missing> {
-        let handle = Self(Rc::new(Shared { queue: RefCell::default(), app: RefCell::default() }));
-        let app = App::new(session, &handle)?;
-        *handle.0.app.borrow_mut() = Some(app);
-        handle.run();
-        Ok(handle)
-    }
-
-    /// Closes every connection and removes every listener.
-    pub(crate) fn destroy(&self) {
-        if let Ok(mut app) = self.0.app.try_borrow_mut() {
-            *app = None;
-        }
-    }
-
-    fn send(&self, input: Input) {
-        let mut queue = self.0.queue.borrow_mut();
-        // It is empty but for moments; full it is only after a defect, when nobody serves it any more.
-        if queue.len() < MOST_QUEUED {
-            queue.push_back(input);
-        }
-        drop(queue);
-        self.run();
-    }
-
-    fn run(&self) {
-        // In use: whoever uses it serves the queue to its end.
-        let Ok(mut app) = self.0.app.try_borrow_mut() else { return };
-        while let Some(app) = app.as_mut() {
-            let Some(input) = self.0.queue.borrow_mut().pop_front() else { break };
-            app.handle(input);
-        }
-    }
-
-    fn sink<T>(&self, input: impl Fn(T) -> Input + 'static) -> Sink<T> {
-        // Weak: the listeners belong to the app, and must not keep it alive.
-        let shared = Rc::downgrade(&self.0);
-        Rc::new(move |event| {
-            if let Some(shared) = shared.upgrade() {
-                Self(shared).send(input(event));
-            }
-        })
-    }
-}
 
 struct App {
     handle: Handle,
@@ -269,11 +177,7 @@ impl App {
             Input::Keyboard(event) => self.typed(event),
             Input::Signal(wire) => self.signal(wire),
             Input::Rtc(epoch, event) => return self.rtc(epoch, event),
-            Input::Stats(epoch, mut sample) => {
-                // WebRTC counts only what it decodes itself.
-                sample.decoded += self.screen.decoded() as f64;
-                self.figures(epoch, &sample);
-            }
+            Input::Stats(epoch, sample) => self.figures(epoch, sample),
             Input::Tick => self.tick(),
             Input::Resized => {
                 self.screen.fit();
@@ -327,47 +231,13 @@ impl App {
         self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
         self.screen.count();
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(LOOK_TICKS)
-            && let Some(peer) = &self.peer
-        {
-            let epoch = peer.epoch();
-            let sink = self.handle.sink(move |sample| Input::Stats(epoch, sample));
-            self.sampling = Some(stats::read(peer.stats(), sink));
+        if self.ticks.is_multiple_of(LOOK_TICKS) {
+            self.ask_what_came();
         }
-    }
-
-    fn figures(&mut self, epoch: Epoch, sample: &Sample) {
-        if self.state.epoch() != Some(epoch) {
-            return;
-        }
-        // More of them, or others: another path begins its count anew.
-        if core::mem::replace(&mut self.received, sample.received).to_bits() != sample.received.to_bits() {
-            self.advance(Event::Traffic(epoch));
-        }
-        self.looks = self.looks.wrapping_add(1);
-        if !self.looks.is_multiple_of(FIGURES_LOOKS) {
-            return;
-        }
-        if let Some(path) = sample.path_since(&self.sample) {
-            let relayed = path == Path::Relayed && !self.ways.relay_only;
-            let sure = relayed && sample.path == Some(Path::Direct);
-            self.advance(Event::Travels { epoch, relayed, sure, busy: self.files.is_moving() });
-        }
-        if let Some(figures) = stats::compare(&self.sample, sample) {
-            let silent_ms = self.state.silent_ms().filter(|ms| *ms >= WORTH_A_WORD_MS);
-            self.panel.take(&figures, silent_ms);
-            let connected = self.phase.is_connected();
-            self.toolbar.show_path(figures.path.filter(|_| connected));
-            if matches!(self.phase, Phase::Viewing | Phase::Controlling) && self.sample.at_ms > 0.0 {
-                self.tell(ToHost::Arrival(figures.arrival));
-            }
-        }
-        self.sample = sample.clone();
     }
 
     fn look_at_chat(&mut self) {
-        let panel = dom::body().is_ok_and(|body| body.get_attribute("data-panel").as_deref() == Some("open"));
-        if panel
+        if Toolbar::is_panel_open()
             && !self.hidden
             && let Some(seen) = self.chat.look()
         {
@@ -396,8 +266,7 @@ impl App {
             self.toolbar.focus_heading();
         }
         if let Ok(document) = dom::document() {
-            let machine = self.state.host().map(|host| host.machine.as_str()).filter(|name| !name.is_empty());
-            let title = words::title(self.phase, machine, self.chat.unread());
+            let title = words::title(self.phase, self.state.machine(), self.chat.unread());
             if document.title() != title {
                 document.set_title(&title);
             }
@@ -412,31 +281,7 @@ impl Drop for App {
     }
 }
 
-fn page_listeners(handle: &Handle) -> Result<Vec<Listener>, Missing> {
-    let (window, document) = (dom::window()?, dom::document()?);
-    let online = handle.sink(|()| Input::Online);
-    let visibility = handle.sink(|()| Input::Visibility);
-    let mut listeners = vec![
-        listen::on(&window, "online", move |_: DomEvent| online(())),
-        listen::on(&document, "visibilitychange", move |_: DomEvent| visibility(())),
-    ];
-    // Not every browser has it.
-    let network = dom::get(&window.navigator(), "connection").and_then(dom::cast::<web_sys::EventTarget>);
-    if let Some(network) = network {
-        let changed = handle.sink(|()| Input::NetworkChanged);
-        listeners.push(listen::on(&network, "change", move |_: DomEvent| changed(())));
-    }
-    for kind in ["blur", "pagehide"] {
-        let leaving = handle.sink(|()| Input::Leaving);
-        listeners.push(listen::on(&window, kind, move |_: DomEvent| leaving(())));
-    }
-    Ok(listeners)
-}
-
 /// Milliseconds since the page was opened, by a clock that never runs backwards.
 fn now_ms() -> u64 {
-    dom::window()
-        .ok()
-        .and_then(|window| window.performance())
-        .map_or(0, |performance| performance.now() as u64)
+    dom::page_ms() as u64
 }

@@ -1,23 +1,21 @@
 //! The bar over the picture, the notices below it, and what stands where there is no picture.
 
+mod pairing;
+mod toasts;
+
 use nearhand_protocol::code::Secret;
 use nearhand_protocol::control::SpecialKeys;
 use nearhand_protocol::grant::{Right, Rights};
-use web_sys::{
-    Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, HtmlElement, HtmlInputElement,
-};
+use web_sys::{Element, Event as DomEvent, HtmlButtonElement, HtmlDialogElement, HtmlElement};
 
 use crate::dom::{self, Missing};
 use crate::geometry::Scale;
-use crate::listen::{self, Listener, Sink, Timer};
-use crate::signal::Memory;
+use crate::listen::{self, Listener, Sink};
 use crate::state::{Phase, State, may_live_on};
 use crate::words::{self, Lack, Path, picture};
 
-/// Most toasts at once; the oldest goes.
-const MOST_TOASTS: u32 = 3;
-/// How long a toast stays, in milliseconds.
-const TOAST_MS: i32 = 7_000;
+use pairing::Pairing;
+use toasts::Toasts;
 
 /// What the technician wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +79,11 @@ pub(crate) struct Toolbar {
     path: HtmlElement,
     verified: HtmlElement,
     words: Element,
-    unlock: HtmlElement,
-    secret: HtmlInputElement,
-    secret_error: HtmlElement,
+    pairing: Pairing,
     heading: Element,
     explanation: Element,
     left: HtmlElement,
     veil: HtmlElement,
-    code_card: HtmlElement,
     control: HtmlButtonElement,
     control_words: Element,
     keys: HtmlButtonElement,
@@ -99,14 +94,12 @@ pub(crate) struct Toolbar {
     again: HtmlElement,
     desk: HtmlElement,
     reload: HtmlElement,
-    toasts: Element,
+    toasts: Toasts,
     frozen: HtmlElement,
     frozen_words: Element,
     frozen_input: Element,
     frozen_said: Element,
-    timers: Vec<Timer>,
     lack: Option<Lack>,
-    sink: Sink<Command>,
     _listeners: Vec<Listener>,
 }
 
@@ -122,11 +115,6 @@ impl Toolbar {
         listeners.push(listen::on(&dom::document()?, "fullscreenchange", move |_: DomEvent| {
             to_full_screen(Command::FullScreenChanged);
         }));
-        let (unlock, to_digits): (HtmlElement, _) = (dom::by_id("unlock")?, sink.clone());
-        listeners.push(listen::on(&unlock, "submit", move |event: DomEvent| {
-            event.prevent_default();
-            to_digits(Command::Digits);
-        }));
         Ok(Self {
             body: dom::body()?,
             status: dom::by_id("status")?,
@@ -134,14 +122,11 @@ impl Toolbar {
             path: dom::by_id("path")?,
             verified: dom::by_id("verified")?,
             words: dom::by_id("quality-words")?,
-            unlock,
-            secret: dom::by_id("secret-input")?,
-            secret_error: dom::by_id("secret-error")?,
+            pairing: Pairing::new(sink.clone())?,
             heading: dom::by_id("heading")?,
             explanation: dom::by_id("explanation")?,
             left: dom::by_id("time-left")?,
             veil: dom::by_id("veil")?,
-            code_card: dom::by_id("pairing")?,
             control: dom::by_id("request-control")?,
             control_words: dom::by_id("request-control-words")?,
             keys: dom::by_id("keys-menu-button")?,
@@ -152,14 +137,12 @@ impl Toolbar {
             again: dom::by_id("ask-again")?,
             desk: dom::by_id("to-desk")?,
             reload: dom::by_id("reload")?,
-            toasts: dom::by_id("toasts")?,
+            toasts: Toasts::new(sink)?,
             frozen: dom::by_id("frozen")?,
             frozen_words: dom::by_id("frozen-words")?,
             frozen_input: dom::by_id("frozen-input")?,
             frozen_said: dom::by_id("frozen-said")?,
-            timers: Vec::new(),
             lack: None,
-            sink,
             _listeners: listeners,
         })
     }
@@ -210,8 +193,7 @@ impl Toolbar {
             dom::set_text(&server, words::server_lost(shown));
         }
         dom::show(&self.veil, !shown || self.lack.is_some());
-        dom::show(&self.code_card, phase == Phase::Waiting);
-        dom::show(&self.unlock, state.lacks_secret() && matches!(phase, Phase::Waiting | Phase::Locked));
+        self.pairing.render(phase, state.lacks_secret());
         let left = match (phase, state.pairing()) {
             (Phase::Waiting, Some(pairing)) => {
                 Some(words::code_validity(pairing.valid_until_ms.saturating_sub(now_ms)))
@@ -231,7 +213,7 @@ impl Toolbar {
         let controls = held.has(Right::Control);
         let asking = asked.has(Right::Control) && !controls;
         self.control.set_disabled(!shown || asking);
-        dom::set_attribute(&self.control, "aria-pressed", if controls { "true" } else { "false" });
+        dom::set_flag(&self.control, "aria-pressed", controls);
         dom::set_text(&self.control_words, words::control_button(controls, asking));
         self.keys.set_disabled(phase != Phase::Controlling);
         self.scale.set_disabled(!shown);
@@ -261,45 +243,9 @@ impl Toolbar {
         }
     }
 
-    /// The link for a colleague. It is put together here, in the page, and nowhere else.
-    pub(crate) fn show_invitation(link: &str) {
-        if let Ok(place) = dom::by_id::<Element>("invite-link") {
-            dom::set_text(&place, link);
-        }
-        show_by_id("invite-link", true);
-    }
-
-    /// Shows the code. The secret is put together with the rest here, in the page, and nowhere else.
-    pub(crate) fn show_code(nameplate: &str, memory: &Memory) {
-        let (first, second) = nameplate.split_at_checked(3).unwrap_or((nameplate, ""));
-        let third = memory.secret().map(Secret::expose);
-        let here = || dom::window().ok()?.location().origin().ok();
-        let origin = memory.server().map(|server| server.as_str().to_owned()).or_else(here);
-        for (id, digits) in
-            [("code-1", first), ("code-2", second), ("code-3", third.as_deref().unwrap_or("•••"))]
-        {
-            if let Ok(group) = dom::by_id::<Element>(id) {
-                dom::set_text(&group, digits);
-            }
-        }
-        show_by_id("secret-missing", third.is_none());
-        if let (Ok(link), Some(third), Some(origin)) = (dom::by_id::<Element>("link"), third, origin) {
-            dom::set_text(&link, &format!("{origin}/#{nameplate}{third}"));
-        }
-    }
-
     /// The last three digits, as they were typed; where they are not three digits, the page says so.
     pub(crate) fn digits(&self) -> Option<Secret> {
-        let secret = self.secret.value().parse().ok();
-        dom::set_attribute(&self.secret, "aria-invalid", if secret.is_none() { "true" } else { "false" });
-        dom::set_text(&self.secret_error, if secret.is_none() { words::BAD_SECRET } else { "" });
-        dom::show(&self.secret_error, secret.is_none());
-        if secret.is_some() {
-            self.secret.set_value("");
-        } else {
-            let _ = self.secret.focus();
-        }
-        secret
+        self.pairing.digits()
     }
 
     /// How the bytes travel; `None`: not known, or not at all.
@@ -312,7 +258,7 @@ impl Toolbar {
     /// The picture stands still because the line is silent, for so long; `None`: it does not.
     pub(crate) fn show_silence(&self, silent_ms: Option<u64>, state: &State) {
         dom::set_attribute(&self.body, "data-frozen", if silent_ms.is_some() { "yes" } else { "no" });
-        let machine = state.host().map(|host| host.machine.as_str()).filter(|name| !name.is_empty());
+        let machine = state.machine();
         let (seen, said, input) = match silent_ms {
             Some(ms) => {
                 let (seen, input) = picture::silent(ms, machine, state.may_control());
@@ -330,20 +276,25 @@ impl Toolbar {
     /// How the picture is laid into the stage.
     pub(crate) fn show_scale(&self, scale: Scale) {
         dom::set_attribute(&self.body, "data-scale", if scale == Scale::Fit { "fit" } else { "actual" });
-        dom::set_attribute(&self.scale, "aria-pressed", if scale == Scale::Fit { "false" } else { "true" });
+        dom::set_flag(&self.scale, "aria-pressed", scale != Scale::Fit);
     }
 
     /// Whether the page fills the screen.
     pub(crate) fn show_full_screen(&self, full: bool) {
-        dom::set_attribute(&self.fullscreen, "aria-pressed", if full { "true" } else { "false" });
+        dom::set_flag(&self.fullscreen, "aria-pressed", full);
     }
 
     /// Chat and files beside the picture, or not.
     pub(crate) fn show_panel(open: bool) {
         if let (Ok(body), Ok(toggle)) = (dom::body(), dom::by_id::<Element>("panel-toggle")) {
             dom::set_attribute(&body, "data-panel", if open { "open" } else { "closed" });
-            dom::set_attribute(&toggle, "aria-expanded", if open { "true" } else { "false" });
+            dom::set_flag(&toggle, "aria-expanded", open);
         }
+    }
+
+    /// Whether they are beside it.
+    pub(crate) fn is_panel_open() -> bool {
+        dom::body().is_ok_and(|body| body.get_attribute("data-panel").as_deref() == Some("open"))
     }
 
     /// Says what this browser can't do.
@@ -357,27 +308,12 @@ impl Toolbar {
 
     /// A sentence that goes away by itself.
     pub(crate) fn toast(&mut self, text: &str, bad: bool) {
-        let Ok(toast) = dom::copy_of("toast-template") else { return };
-        toast.set_text_content(Some(text));
-        if bad {
-            let _ = toast.class_list().add_1("danger");
-        }
-        let _ = self.toasts.append_child(&toast);
-        let sink = self.sink.clone();
-        self.timers.extend(listen::after(TOAST_MS, move || sink(Command::ToastOver)));
-        while self.toasts.child_element_count() > MOST_TOASTS {
-            self.toast_over();
-        }
+        self.toasts.say(text, bad);
     }
 
     /// The oldest toast goes.
     pub(crate) fn toast_over(&mut self) {
-        if let Some(oldest) = self.toasts.first_element_child() {
-            oldest.remove();
-        }
-        if !self.timers.is_empty() {
-            self.timers.remove(0);
-        }
+        self.toasts.end_oldest();
     }
 
     /// Asks whether to end.

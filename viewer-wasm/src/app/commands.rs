@@ -79,8 +79,7 @@ impl App {
     }
 
     pub(super) fn toggle_panel(&mut self) {
-        let Ok(body) = dom::body() else { return };
-        let open = body.get_attribute("data-panel").as_deref() == Some("open");
+        let open = Toolbar::is_panel_open();
         Toolbar::show_panel(!open);
         if !open {
             self.chat.focus();
