@@ -143,7 +143,7 @@ impl Casting {
     ) -> Result<bool, EncoderError> {
         let now = Instant::now();
         let stream = &mut self.streams[at];
-        let viewers: Vec<&mut Viewer> = viewers
+        let mut viewers: Vec<&mut Viewer> = viewers
             .iter_mut()
             .filter(|viewer| shows(stream, viewer) && screen.holds(viewer.view.area))
             .collect();
@@ -159,7 +159,10 @@ impl Casting {
         let free = !viewers.iter().any(|viewer| busy(viewer));
         let all_busy = viewers.iter().all(|viewer| busy(viewer));
         let fps = viewers.iter().map(|viewer| viewer.fps()).min().unwrap_or(60);
-        let keyframe = match stream.schedule.next(now, wanted, free, fps) {
+        let step = stream.schedule.next(now, wanted, free, fps);
+        let next = if let Step::WaitUntil(then) = step { Some(then) } else { None };
+        viewers.iter_mut().for_each(|viewer| viewer.set_next_frame(next));
+        let keyframe = match step {
             Step::Wait => return Ok(false),
             Step::WaitUntil(then) => {
                 wake.at(then);

@@ -39,6 +39,8 @@ const LAGS: Duration = Duration::from_millis(3);
 const LOOK_ELSEWHERE: Duration = Duration::from_millis(200);
 /// And may have everything sent anew.
 const REFRESH: Duration = Duration::from_millis(500);
+/// What goes with a frame waits for it no longer than this.
+const HELD: Duration = Duration::from_millis(40);
 /// The round trip where it is not known.
 const ROUND_TRIP: Duration = Duration::from_millis(60);
 /// This part of the packets lost is more than an accident.
@@ -69,8 +71,12 @@ pub(super) struct Viewer {
     undecided: bool,
     /// Moves that go with the next update.
     moving: Vec<Shift>,
-    /// Tiles that go with them, once it is known whether a frame is made now: all that one look brings is painted at once.
+    /// Tiles that go with them and with a frame: all that one look brings is painted at once.
     held: Vec<Tile>,
+    /// The frame is waited for until then.
+    held_until: Option<Instant>,
+    /// When that is made at the earliest.
+    next_frame: Option<Instant>,
     spent: Bucket,
     repaired: Bucket,
     refused_until: Option<Instant>,
@@ -114,6 +120,8 @@ impl Viewer {
             undecided: true,
             moving: Vec::new(),
             held: Vec::new(),
+            held_until: None,
+            next_frame: None,
             spent: Bucket::default(),
             repaired: Bucket::default(),
             refused_until: None,
@@ -167,6 +175,7 @@ impl Viewer {
         self.ledger.forget();
         self.moving.clear();
         self.held.clear();
+        self.held_until = None;
         self.synced = false;
         self.undecided = true;
     }
@@ -214,8 +223,10 @@ impl Viewer {
         true
     }
 
-    /// The moves that were prepared are not made: their pixels are painted.
+    /// What was prepared is not sent: the pixels of the moves are painted.
     fn stay(&mut self) {
+        self.undecided |= self.held_until.take().is_some();
+        self.held.clear();
         for shift in std::mem::take(&mut self.moving) {
             self.cells.stay(shift.to);
         }
@@ -306,6 +317,7 @@ impl Viewer {
             return attended;
         }
         if std::mem::take(&mut self.undecided) {
+            self.held_until = None;
             let limits = self.limits(now);
             let area = self.view.area;
             let tiles = plan::decide(&mut self.cells, now, limits, &mut |part, most| {
@@ -315,8 +327,8 @@ impl Viewer {
             self.spent.take(bytes);
             let encoded = Instant::now();
             if self.wants_frame() {
-                // Nothing else may be sent before it: the number of a move's update tells what it builds on.
                 self.held = tiles;
+                self.held_until = Some(now + HELD);
                 return attended;
             }
             if !self.send_tiles(tiles, now, Some((looked, encoded))) {
@@ -325,7 +337,9 @@ impl Viewer {
                 return attended;
             }
         }
-        self.repair(now, screen, coder, (pointer, running), &mut attended);
+        if self.held_until.is_none() {
+            self.repair(now, screen, coder, (pointer, running), &mut attended);
+        }
         attended
     }
 

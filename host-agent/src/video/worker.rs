@@ -199,7 +199,10 @@ impl<'a> Worker<'a> {
             more |= self.casting.cast(&mut self.viewers, screen, &self.looked, &mut wake)?;
         }
         for viewer in &mut self.viewers {
-            more |= viewer.let_go(Instant::now(), &self.looked);
+            match viewer.let_go(Instant::now(), &self.looked) {
+                Ok(sent) => more |= sent,
+                Err(until) => wake.at(until),
+            }
         }
         if more {
             return Ok(Some(Duration::ZERO));

@@ -309,7 +309,9 @@ impl Stage {
                 }
             }
         }
-        self.viewer.let_go(now, &looked);
+        let next = (self.start + Duration::from_millis(self.last_frame + 16)).max(now);
+        self.viewer.set_next_frame(self.viewer.wants_frame().then_some(next));
+        let _ = self.viewer.let_go(now, &looked);
         for message in self.wire.take() {
             self.bytes += message.len();
             self.updates += 1;

@@ -40,6 +40,7 @@ impl Viewer {
         (width, height): (u32, u32),
         now: Instant,
     ) -> bool {
+        self.held_until = None;
         let held = std::mem::take(&mut self.held);
         let bytes: usize = held.iter().map(|tile| tile.coded.len() + STEP).sum();
         let most = self.longest();
@@ -88,16 +89,24 @@ impl Viewer {
         }
     }
 
-    /// Sends what was held for a frame which is not made now. True where that was something.
-    pub(in crate::video) fn let_go(&mut self, now: Instant, looked: &Look) -> bool {
-        if self.held.is_empty() && self.moving.is_empty() {
-            return false;
+    /// A frame is made at this time at the earliest; `None`: nobody knows.
+    pub(in crate::video) const fn set_next_frame(&mut self, next: Option<Instant>) {
+        self.next_frame = next;
+    }
+
+    /// Sends what is held for a frame, where that does not come soon; else says until when it is held. True where something
+    /// was sent.
+    pub(in crate::video) fn let_go(&mut self, now: Instant, looked: &Look) -> Result<bool, Instant> {
+        let Some(until) = self.held_until else { return Ok(false) };
+        if until > now && self.next_frame.is_some_and(|next| next <= until) {
+            return Err(until);
         }
+        self.held_until = None;
         let held = std::mem::take(&mut self.held);
         if !self.send_tiles(held, now, Some((looked, now))) {
             self.undecided = true;
         }
-        true
+        Ok(true)
     }
 
     /// Sends tiles in as few updates as the line likes, the moves with the first of them; false where the channel refused.
