@@ -1,66 +1,19 @@
 //! The persistent picture: shared memory with the X server where both are on one machine, else copies over the socket.
 
-use std::os::fd::OwnedFd;
-use std::ptr::{self, NonNull};
+mod format;
+mod segment;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use x11rb::connection::Connection;
 use x11rb::errors::ReplyError;
-use x11rb::protocol::shm::{self, ConnectionExt as _};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, ImageOrder, VisualClass};
+use x11rb::protocol::shm::ConnectionExt as _;
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
 use x11rb::rust_connection::RustConnection;
 
 use super::{Server, reply_error};
 use crate::{Error, Rect};
 
-/// What a pixel of the screen looks like on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Four bytes: blue, green, red, nothing.
-    Bgrx,
-    /// Two bytes: five bits of red, six of green, five of blue.
-    Rgb565,
-}
-
-impl Format {
-    /// The screen's format, or what is odd about it.
-    pub(super) fn of(server: &Server) -> Result<Self, Error> {
-        let setup = server.conn.setup();
-        let screen = server.screen();
-        let depth = screen.root_depth;
-        let bits =
-            setup.pixmap_formats.iter().find(|format| format.depth == depth).map_or(0, |f| f.bits_per_pixel);
-        let visual = screen
-            .allowed_depths
-            .iter()
-            .flat_map(|depth| &depth.visuals)
-            .find(|visual| visual.visual_id == screen.root_visual);
-        let little = setup.image_byte_order == ImageOrder::LSB_FIRST;
-        let masks = visual
-            .filter(|visual| visual.class == VisualClass::TRUE_COLOR)
-            .map(|visual| (visual.red_mask, visual.green_mask, visual.blue_mask));
-        match (bits, masks, little) {
-            (32, Some((0x00ff_0000, 0xff00, 0xff)), true) => Ok(Self::Bgrx),
-            (16, Some((0xf800, 0x07e0, 0x1f)), true) => Ok(Self::Rgb565),
-            _ => Err(Error::PixelFormat(format!(
-                "{depth} bits of depth in {bits} bits per pixel (masks {masks:x?}, {} byte order)",
-                if little { "little-endian" } else { "big-endian" }
-            ))),
-        }
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Self::Bgrx => 4,
-            Self::Rgb565 => 2,
-        }
-    }
-
-    /// Bytes of a row; X pads rows to 32 bits.
-    fn row(self, width: u32) -> usize {
-        (width as usize * self.bytes()).next_multiple_of(4)
-    }
-}
+pub(super) use format::Format;
+use format::copy;
+use segment::Segment;
 
 /// The picture as it was read last, always as BGRX without gaps.
 ///
@@ -269,133 +222,6 @@ fn rounds(
     rounds
 }
 
-/// Copies the rows of one rectangle to their place in the picture.
-fn copy(format: Format, from: &[u8], picture: &mut [u8], width: u32, rect: Rect) {
-    let row = format.row(rect.width);
-    for y in 0..rect.height as usize {
-        let source = &from[y * row..][..rect.width as usize * format.bytes()];
-        let at = ((rect.y as usize + y) * width as usize + rect.x as usize) * 4;
-        let target = &mut picture[at..at + rect.width as usize * 4];
-        match format {
-            Format::Bgrx => target.copy_from_slice(source),
-            Format::Rgb565 => {
-                for (pixel, packed) in target.chunks_exact_mut(4).zip(source.chunks_exact(2)) {
-                    pixel.copy_from_slice(&expand(u16::from_le_bytes([packed[0], packed[1]])));
-                }
-            }
-        }
-    }
-}
-
-/// Five and six bits to eight, so that full stays full.
-fn expand(packed: u16) -> [u8; 4] {
-    let five = |bits: u16| ((bits & 0x1f) << 3 | (bits & 0x1f) >> 2) as u8;
-    let six = (packed >> 5) & 0x3f;
-    [five(packed), (six << 2 | six >> 4) as u8, five(packed >> 11), 0xff]
-}
-
-/// Memory that the X server made and shares with us (MIT-SHM 1.2: no System V identifiers that could leak).
-#[derive(Debug)]
-struct Segment {
-    id: shm::Seg,
-    start: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the mapping belongs to this value alone and is not tied to a thread.
-unsafe impl Send for Segment {}
-
-impl Segment {
-    /// `None` where the server can't share memory with us: it is on another machine, in another container, or too old.
-    fn new(server: &Server, bytes: usize) -> Result<Option<Self>, Error> {
-        if !server.has(shm::X11_EXTENSION_NAME)? {
-            return Ok(None);
-        }
-        let Ok(len) = u32::try_from(bytes) else { return Ok(None) };
-        let conn = &server.conn;
-        let version = match conn.shm_query_version()?.reply() {
-            Ok(reply) => (reply.major_version, reply.minor_version),
-            Err(error) => {
-                tracing::debug!(%error, "the X server's MIT-SHM does not answer");
-                return Ok(None);
-            }
-        };
-        // Descriptors travel over the local socket only.
-        if version < (1, 2) || !is_local(conn) {
-            return Ok(None);
-        }
-        let id = conn.generate_id()?;
-        let fd: OwnedFd = match conn.shm_create_segment(id, len, false)?.reply() {
-            Ok(reply) => reply.shm_fd,
-            Err(error) => {
-                tracing::debug!(%error, "the X server shares no memory: pixels come over the socket");
-                return Ok(None);
-            }
-        };
-        // SAFETY: a new mapping at an address of the kernel's choice, of an open descriptor; it aliases nothing of ours.
-        let start = unsafe {
-            mmap(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &fd, 0)
-        };
-        let start = start.map(|start| NonNull::new(start.cast::<u8>()));
-        let Ok(Some(start)) = start else {
-            conn.shm_detach(id)?;
-            return Ok(None);
-        };
-        Ok(Some(Self { id, start, len: bytes }))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped with this length until drop. The server writes into it only between a request for pixels and
-        // its reply; `read_pieces`, which asks, needs the picture for itself and returns after all replies, so nobody
-        // looks meanwhile. The server made the file with this size and, trusted with the whole desktop anyway, doesn't
-        // shrink it.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
-    }
-
-    /// Copies a piece from the scratch space to its place in the picture at the segment's start.
-    fn place(&mut self, piece: &Piece, width: u32) {
-        let Piece { rect, offset, .. } = *piece;
-        let row = rect.width as usize * 4;
-        for y in 0..rect.height as usize {
-            let from = offset + y * row;
-            let to = ((rect.y as usize + y) * width as usize + rect.x as usize) * 4;
-            assert!(
-                to + row <= offset && from + row <= self.len,
-                "a piece lies in picture and scratch space"
-            );
-            // SAFETY: both lie within the mapping and apart, as was just checked; nothing borrows it, for `&mut self`, and
-            // the server has answered and writes no more.
-            unsafe {
-                ptr::copy_nonoverlapping(self.start.as_ptr().add(from), self.start.as_ptr().add(to), row);
-            }
-        }
-    }
-
-    fn close(self, conn: &RustConnection) {
-        // A connection that is gone has given it back already.
-        if let Ok(cookie) = conn.shm_detach(self.id) {
-            cookie.ignore_error();
-        }
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this length, and nothing borrows it any more.
-        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
-        if let Err(error) = unmapped {
-            tracing::warn!(%error, "the shared memory could not be unmapped");
-        }
-    }
-}
-
-/// Whether the connection is a Unix socket.
-fn is_local(conn: &RustConnection) -> bool {
-    use std::os::fd::AsFd;
-    rustix::net::getsockname(conn.stream().as_fd())
-        .is_ok_and(|address| address.address_family() == rustix::net::AddressFamily::UNIX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -434,19 +260,5 @@ mod tests {
                 .sum();
             assert!(bytes <= capacity && round.iter().all(|piece| !piece.placed));
         }
-    }
-
-    #[test]
-    fn sixteen_bits_become_thirty_two() {
-        assert_eq!(expand(0xffff), [0xff, 0xff, 0xff, 0xff]);
-        assert_eq!(expand(0), [0, 0, 0, 0xff]);
-        assert_eq!(expand(0xf800), [0, 0, 0xff, 0xff]);
-        let mut picture = vec![0; 4 * 4 * 4];
-        // Three pixels make six bytes: two of padding follow.
-        let rows = [0x1f, 0, 0xe0, 0x07, 0, 0xf8, 9, 9, 0, 0, 0, 0, 0xff, 0xff, 9, 9];
-        copy(Format::Rgb565, &rows, &mut picture, 4, Rect::new(1, 2, 3, 2));
-        assert_eq!(picture[36..48], [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255]);
-        assert_eq!(picture[60..64], [255; 4]);
-        assert!(picture[..36].iter().all(|byte| *byte == 0));
     }
 }
