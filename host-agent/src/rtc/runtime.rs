@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ use webrtc::runtime::{
 
 /// Longest second sleep in a row while a relay is in use.
 const SECOND_SLEEP: Duration = Duration::from_millis(2);
+/// Datagrams that the stack gets in one go. It acknowledges what it got in one go once, and a browser sends four packets
+/// for each acknowledgement, however many that one is of: with more than so many a transfer to us never gets going.
+const AT_ONCE: usize = 2;
 /// For names that are no virtual addresses; the stack stands still meanwhile.
 const RESOLVE: Duration = Duration::from_secs(1);
 
@@ -62,6 +65,7 @@ impl Runtime for RelayRuntime {
             _anchor: anchor,
             real: TokioRuntime.wrap_udp_socket(real)?,
             inbox: Arc::default(),
+            given: AtomicUsize::new(0),
             relays: self.relays.clone(),
         }))
     }
@@ -150,6 +154,8 @@ struct Socket {
     /// Where `real` is bound to no address.
     ways_in: Option<WaysIn>,
     inbox: Arc<Inbox>,
+    /// Datagrams that the stack got since it last waited for some.
+    given: AtomicUsize,
     relays: Arc<Relays>,
 }
 
@@ -215,6 +221,11 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        let looks = relay::only_looks(cx);
+        if looks && self.given.load(Relaxed) >= AT_ONCE {
+            return Poll::Pending;
+        }
+        let before = if looks { self.given.load(Relaxed) } else { 0 };
         if let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
             && let Poll::Ready((from, datagram)) = self.inbox.poll(cx)
         {
@@ -224,10 +235,13 @@ impl AsyncUdpSocket for Socket {
             meta.addr = from;
             meta.len = length;
             meta.stride = length.max(1);
+            self.given.store(before + 1, Relaxed);
             return Poll::Ready(Ok(1));
         }
         let received = self.real.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = received {
+            let datagrams = meta[..count].iter().map(|meta| meta.len.div_ceil(meta.stride.max(1)));
+            self.given.store(before + datagrams.sum::<usize>(), Relaxed);
             for (meta, buf) in meta[..count].iter_mut().zip(bufs) {
                 // Checks come one by one, so what is dropped is one packet and not several in one buffer.
                 if self.relays.hold.drops(meta.addr, &buf[..meta.len.min(buf.len())], Instant::now()) {

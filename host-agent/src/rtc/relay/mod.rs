@@ -17,7 +17,7 @@ use super::config::IceServer;
 use crate::dial::Dialer;
 use hold::Hold;
 use link::Link;
-pub(super) use queue::Inbox;
+pub(super) use queue::{Inbox, only_looks};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

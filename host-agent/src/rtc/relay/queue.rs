@@ -131,13 +131,18 @@ impl Inbox {
             self.room.notify_waiters();
             return Poll::Ready(next);
         }
-        // The stack also only looks whether there is more, with a waker that wakes nobody. To keep that one would be
-        // to lose the one that counts.
-        if !cx.waker().will_wake(Waker::noop()) {
+        // To keep the one of a look would be to lose the one that counts.
+        if !only_looks(cx) {
             unread.waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }
+}
+
+/// Whether the stack does not wait but only looks if there is more: with a waker that wakes nobody, whose data are none. Its
+/// table of functions tells nothing: each crate may have its own copy of it.
+pub(in crate::rtc) fn only_looks(cx: &Context<'_>) -> bool {
+    cx.waker().data().is_null()
 }
 
 #[cfg(test)]
