@@ -119,7 +119,9 @@ pub enum Step<'a> {
         /// Where they go.
         to: Area,
     },
-    /// The first frame of the video with this RTP timestamp or a later one paints these cells.
+    /// The first frame of the video with this RTP timestamp or a later one paints these cells. An update that has other steps
+    /// too is painted at once when that frame is there: until then it waits, for 200 ms at most, and what later updates
+    /// paint in the cells of its steps waits behind it.
     Frame {
         /// 90 kHz, as in the RTP header (RFC 6184, 5.1).
         timestamp: u32,
