@@ -27,6 +27,7 @@ mod relay;
 mod runtime;
 mod stats;
 mod supervisor;
+mod twice;
 
 use async_trait::async_trait;
 use bytes::Bytes;

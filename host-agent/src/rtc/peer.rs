@@ -112,7 +112,11 @@ impl Peer {
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(handler)
-            .with_runtime(RelayRuntime::new(relays.clone(), config.is_anchored().then(|| anchors.clone())))
+            .with_runtime(RelayRuntime::new(
+                relays.clone(),
+                config.is_anchored().then(|| anchors.clone()),
+                shared.clone(),
+            ))
             .with_udp_addrs(config.socket_addrs())
             .with_data_channel_send_buffer_limit(SCTP_LIMIT);
         // The future holds the whole stack by value, 20 kB: not on our stack.

@@ -2,6 +2,7 @@
 
 use super::anchor::{Anchors, WaysIn};
 use super::relay::{self, Inbox, Relays, Route};
+use super::stats::Shared;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -25,18 +26,24 @@ const AT_ONCE: usize = 2;
 const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The runtime of one connection.
-#[derive(Debug)]
 pub(super) struct RelayRuntime {
     relays: Arc<Relays>,
     /// `None`: sockets stay where the stack bound them.
     anchors: Option<Arc<Anchors>>,
+    shared: Arc<Shared>,
     /// How often the stack slept since something happened.
     slept: Arc<AtomicU8>,
 }
 
+impl fmt::Debug for RelayRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayRuntime").field("relays", &self.relays).finish_non_exhaustive()
+    }
+}
+
 impl RelayRuntime {
-    pub(super) fn new(relays: Arc<Relays>, anchors: Option<Arc<Anchors>>) -> Arc<Self> {
-        Arc::new(Self { relays, anchors, slept: Arc::default() })
+    pub(super) fn new(relays: Arc<Relays>, anchors: Option<Arc<Anchors>>, shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { relays, anchors, shared, slept: Arc::default() })
     }
 }
 
@@ -67,6 +74,7 @@ impl Runtime for RelayRuntime {
             inbox: Arc::default(),
             given: AtomicUsize::new(0),
             relays: self.relays.clone(),
+            shared: self.shared.clone(),
         }))
     }
 
@@ -157,6 +165,7 @@ struct Socket {
     /// Datagrams that the stack got since it last waited for some.
     given: AtomicUsize,
     relays: Arc<Relays>,
+    shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Socket {
@@ -199,7 +208,17 @@ impl AsyncUdpSocket for Socket {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let length = transmit.contents.len();
         match self.relays.route(transmit.destination) {
-            None => self.send_to_peer(cx, transmit),
+            None => {
+                let sent = self.send_to_peer(cx, transmit);
+                if let Poll::Ready(Ok(_)) = &sent
+                    && transmit.segment_size.is_none()
+                    && self.shared.copies(Instant::now(), transmit.contents)
+                {
+                    // A copy that finds no room is one that is lost.
+                    let _ = self.send_to_peer(cx, transmit);
+                }
+                sent
+            }
             Some(Route::Relay(link)) => {
                 let size = transmit.segment_size.unwrap_or(length).max(1);
                 let mut datagrams = transmit.contents.chunks(size);
@@ -259,8 +278,10 @@ impl AsyncUdpSocket for Socket {
         received
     }
 
+    /// Packets that leave twice leave one by one: with all copies behind all packets, three packets would come behind one
+    /// that is lost and before its copy, and SCTP would take it for lost.
     fn max_gso_segments(&self) -> usize {
-        self.real.max_gso_segments()
+        if self.shared.is_twice(Instant::now()) { 1 } else { self.real.max_gso_segments() }
     }
 
     fn max_gro_segments(&self) -> usize {

@@ -3,6 +3,7 @@
 use super::event::Path;
 use super::frames;
 use super::line::{Capacity, Line, Report};
+use super::twice::Twice;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ pub struct Stats {
 pub(super) struct Shared {
     line: Mutex<Line>,
     looked: Mutex<Looked>,
+    twice: Mutex<Twice>,
     /// Media and data flow, as far as is known.
     connected: AtomicBool,
     frames_sent: AtomicU64,
@@ -90,6 +92,7 @@ impl Shared {
         Self {
             line: Mutex::new(Line::new(now)),
             looked: Mutex::default(),
+            twice: Mutex::new(Twice::new()),
             connected: AtomicBool::default(),
             frames_sent: AtomicU64::default(),
             packets_sent: AtomicU64::default(),
@@ -118,7 +121,27 @@ impl Shared {
     }
 
     pub(super) fn reports(&self, now: Instant, reports: &[Report]) {
-        self.line().reports(now, reports);
+        let line = {
+            let mut line = self.line();
+            line.reports(now, reports);
+            line.findings(now)
+        };
+        let lost = reports.iter().filter(|report| report.arrival.is_none()).count();
+        self.twice().told(now, reports.len(), lost, &line);
+    }
+
+    fn twice(&self) -> MutexGuard<'_, Twice> {
+        self.twice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether packets of data channels leave twice.
+    pub(super) fn is_twice(&self, now: Instant) -> bool {
+        self.twice().is_on(now)
+    }
+
+    /// Whether this datagram does.
+    pub(super) fn copies(&self, now: Instant, datagram: &[u8]) -> bool {
+        self.twice().copies(now, datagram)
     }
 
     pub(super) fn set_connected(&self, connected: bool) {
