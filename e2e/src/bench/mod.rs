@@ -298,15 +298,28 @@ impl Bench {
         Ok(took)
     }
 
+    /// The same clicks, answered by the tab itself: what is left is the wait for its frames.
+    pub(crate) async fn clicks_answered_here(&self, times: usize) -> Result<Vec<f64>> {
+        let mut took = Vec::new();
+        for click in 0..times {
+            tokio::time::sleep(Duration::from_millis(120 + (click as u64 * 37) % 150)).await;
+            took.extend(self.press(960, 540, true).await?);
+        }
+        Ok(took)
+    }
+
     /// Presses the pointer on a pixel of the picture that changes its colour then: ms from the time stamp of the press in
     /// the tab (a trusted event, sent by the browser's own input) until the first frame in which the pixel has changed is
     /// presented. `None` where that took more than three seconds.
     async fn click(&self, x: u32, y: u32) -> Result<Option<f64>> {
+        self.press(x, y, false).await
+    }
+
+    async fn press(&self, x: u32, y: u32, answered_here: bool) -> Result<Option<f64>> {
         let tab = &self.viewer.tab;
         let (left, top) = self.viewer.point(x, y).await?;
-        let arm =
-            "const done = arguments[2]; window.nearhandBench.press(arguments[0], arguments[1]); done(true);";
-        tab.js_async::<bool>(arm, &[x.into(), y.into()]).await?;
+        let arm = "const done = arguments[3]; window.nearhandBench.press(arguments[0], arguments[1], arguments[2]); done(true);";
+        tab.js_async::<bool>(arm, &[x.into(), y.into(), answered_here.into()]).await?;
         self.viewer.mouse_at("mousePressed", left, top, true).await?;
         self.viewer.mouse_at("mouseReleased", left, top, false).await?;
         tab.js_async("const done = arguments[0]; window.nearhandPress.then(done);", &[]).await

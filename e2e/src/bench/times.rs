@@ -28,6 +28,10 @@ pub(super) async fn click_to_photon(stage: &Stage, report: &mut Report) -> Resul
     let runs = took.len();
     report.add("click_to_photon", "p50", percentile(&mut took, 0.5), "ms", runs, Some(AtMost(24.0)));
     report.add("click_to_photon", "p95", percentile(&mut took, 0.95), "ms", runs, Some(AtMost(32.0)));
+    let mut here = bench.clicks_answered_here(CLICKS / 2).await?;
+    let runs = here.len();
+    report.add("click_to_photon", "answered_in_the_tab_p50", percentile(&mut here, 0.5), "ms", runs, None);
+    report.add("click_to_photon", "answered_in_the_tab_p95", percentile(&mut here, 0.95), "ms", runs, None);
     Ok(())
 }
 
