@@ -4,6 +4,8 @@ use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::grant::{Right, Rights};
 use nearhand_protocol::signal::Technician;
 
+use crate::session::Question;
+
 /// Text of a stranger without anything that a terminal obeys or that turns the direction of what follows.
 pub(super) fn harmless(text: &str) -> String {
     text.chars()
@@ -25,6 +27,29 @@ pub(super) fn who(technician: &Technician) -> String {
     match technician.organisation.trim() {
         "" => name(technician),
         organisation => format!("{} ({})", name(technician), harmless(organisation)),
+    }
+}
+
+/// What the customer is asked.
+pub(super) fn question(question: &Question) -> String {
+    let who = who(&question.technician);
+    let file = question.file.as_ref().map(|(name, bytes)| {
+        let name: String = harmless(name).chars().take(80).collect();
+        format!("\"{name}\" ({})", size(*bytes))
+    });
+    match (question.right, file) {
+        (Right::View, _) => format!("{who} asks to see your screen. Allow it?"),
+        (Right::Control, _) => {
+            let holder = question.instead_of.as_ref();
+            let instead = holder.map(|holder| format!(", instead of {}", name(holder)));
+            format!("{who} asks to control your mouse and keyboard{}. Allow it?", instead.unwrap_or_default())
+        }
+        (Right::FilesIn, Some(file)) => {
+            format!("{who} wants to send you the file {file}. Allow files from them in this session?")
+        }
+        (Right::FilesIn, None) => format!("{who} wants to send you files. Allow it?"),
+        (Right::FilesOut, Some(file)) => format!("Send the file {file} to {who}?"),
+        (Right::FilesOut, None) => format!("{who} wants to receive files that you send. Allow it?"),
     }
 }
 
