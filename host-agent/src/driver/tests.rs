@@ -269,6 +269,26 @@ impl Stage {
         }
     }
 
+    /// Waits until what the desktop was made to do is like this.
+    async fn injects(&self, wanted: fn(&[Injected]) -> bool) {
+        let control = self.desktop.clone();
+        let done = tokio::task::spawn_blocking(move || control.wait_injected(PATIENCE, wanted));
+        assert!(done.await.unwrap(), "the input was not carried out");
+    }
+
+    /// Something changes on the desktop, and the n-th connection is shown it.
+    async fn goes_on(&self, n: usize) {
+        let frames = || self.transports[n].recorded().into_iter().filter(is_frame).count();
+        let before = frames();
+        self.desktop.paint(nearhand_desktop::Rect::new(0, 0, 9, 9), [1; 4]);
+        let more = async {
+            while frames() <= before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, more).await.expect("the picture goes on");
+    }
+
     /// The customer answers the next question.
     async fn answers(&mut self, right: Right, yes: bool) {
         let seen = self.sees(|seen| matches!(seen, Seen::Asked(_))).await;
@@ -318,9 +338,7 @@ async fn seen_controlled_chatted_and_ended_by_the_customer() {
     stage.gives(Right::Control).await;
     stage.says(0, Channel::Pointer, &PointerMove { sequence: 1, x: 5, y: 6 }).await;
     stage.says(0, Channel::Input, &key(KeyCode::ShiftLeft, true)).await;
-    let control = stage.desktop.clone();
-    let pressed = move || control.wait_injected(PATIENCE, |done| done.len() == 2);
-    assert!(tokio::task::spawn_blocking(pressed).await.unwrap());
+    stage.injects(|done| done.len() == 2).await;
     assert!(stage.desktop.take_injected().contains(&Injected::Move(5, 6)));
 
     let line = ChatMessage::Line { number: 1, written_at_ms: 1, text: "hello".into() };
@@ -415,16 +433,10 @@ async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
     stage.gives(Right::View).await;
     stage.gives(Right::Control).await;
     stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
-    let control = stage.desktop.clone();
-    let pressed = move || control.wait_injected(PATIENCE, |done| !done.is_empty());
-    assert!(tokio::task::spawn_blocking(pressed).await.unwrap());
+    stage.injects(|done| !done.is_empty()).await;
     stage.peer(0, PeerEvent::State(PeerState::Disconnected)).await;
     stage.sees(|seen| matches!(seen, Seen::Told(News::PeerLost))).await;
-    let control = stage.desktop.clone();
-    let released = move || {
-        control.wait_injected(PATIENCE, |done| done.iter().any(|what| matches!(what, Injected::Release(_))))
-    };
-    assert!(tokio::task::spawn_blocking(released).await.unwrap());
+    stage.injects(|done| done.iter().any(|what| matches!(what, Injected::Release(_)))).await;
 
     stage.join(1).await;
     stage
@@ -475,15 +487,7 @@ async fn a_changed_network_leads_back_to_the_server_and_asks_for_a_restart() {
     stage.peer(0, PeerEvent::State(PeerState::Connected(Path::Relayed))).await;
     stage.sees(|seen| matches!(seen, Seen::Told(News::PeerConnected))).await;
     stage.sees(|seen| matches!(seen, Seen::Told(News::Path { relayed: true }))).await;
-    let frames = |transport: &FakeTransport| transport.recorded().into_iter().filter(is_frame).count();
-    let before = frames(&stage.transports[0]);
-    stage.desktop.paint(nearhand_desktop::Rect::new(0, 0, 9, 9), [1; 4]);
-    let more = async {
-        while frames(&stage.transports[0]) <= before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, more).await.expect("the picture goes on");
+    stage.goes_on(0).await;
     stage.interrupt.send(()).await.unwrap();
     stage.ends().await.unwrap();
 }

@@ -77,9 +77,7 @@ async fn the_second_sees_chats_and_leaves_and_the_first_goes_on() {
     stage.says(1, Channel::Input, &key(KeyCode::KeyB, true)).await;
     stage.hears::<ToViewer>(1, Channel::Control, |m| matches!(m, ToViewer::InputIgnored(_))).await;
     stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
-    let control = stage.desktop.clone();
-    let pressed = move || control.wait_injected(PATIENCE, |done| !done.is_empty());
-    assert!(tokio::task::spawn_blocking(pressed).await.unwrap());
+    stage.injects(|done| !done.is_empty()).await;
     let done = stage.desktop.take_injected();
     assert!(matches!(done[..], [Injected::Press { code: KeyCode::KeyA, .. }]), "{done:?}");
 
@@ -111,15 +109,7 @@ async fn the_second_sees_chats_and_leaves_and_the_first_goes_on() {
         !stage.desktop.take_injected().iter().any(|what| matches!(what, Injected::Release(_))),
         "A is held"
     );
-    let frames = |transport: &FakeTransport| transport.recorded().into_iter().filter(is_frame).count();
-    let before = frames(&stage.transports[0]);
-    stage.desktop.paint(nearhand_desktop::Rect::new(0, 0, 9, 9), [1; 4]);
-    let more = async {
-        while frames(&stage.transports[0]) <= before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, more).await.expect("the first one's picture goes on");
+    stage.goes_on(0).await;
     stage.says(0, Channel::Control, &ToHost::Ping { nonce: 9 }).await;
     stage.hears::<ToViewer>(0, Channel::Control, |m| *m == ToViewer::Pong { nonce: 9 }).await;
     stage.interrupt.send(()).await.unwrap();
