@@ -165,13 +165,18 @@ impl State {
         }
     }
 
-    /// Sends this end's proof, as soon as there is all that it takes.
+    /// Sends this end's proof, as soon as there is all that it takes; on a new peer connection with the question for sight
+    /// right behind it, which the host reads only once the proof was right. That saves a round trip, and tells a host that
+    /// can't prove itself nothing: every tab asks for sight.
     pub(super) fn prove(&mut self, effects: &mut Vec<Effect>) {
         if let (Some(key), Some(peer)) = (&self.agreement.known.key, &mut self.peer)
             && let Some(binding) = peer.binding.filter(|_| peer.control_open)
         {
-            peer.awaited_ms = Some(self.now_ms);
+            let first = peer.awaited_ms.replace(self.now_ms).is_none() && !peer.proven;
             effects.push(Effect::Tell(ToHost::Prove(key.prove(&binding))));
+            if first {
+                effects.push(Effect::Tell(ToHost::Ask(Rights::only(Right::View))));
+            }
         }
     }
 
@@ -186,7 +191,7 @@ impl State {
         if !core::mem::replace(&mut peer.proven, true) {
             self.met = true;
             self.asked = Rights::only(Right::View);
-            effects.extend([Effect::Proven, Effect::Tell(ToHost::Ask(Rights::only(Right::View)))]);
+            effects.push(Effect::Proven);
         }
     }
 
