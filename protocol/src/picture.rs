@@ -185,9 +185,9 @@ impl Cells {
     }
 }
 
-/// From the viewer to the host, on the same channel: which updates were painted whole. Sent at once where one is missing
-/// or could not be painted, else when 16 were painted or the oldest of them is 200 ms old. Each tells about the last 128,
-/// so that a lost one costs nothing.
+/// From the viewer to the host, on the same channel: which updates were painted whole. Sent at once where one is missing,
+/// could not be painted, or was painted with a frame; else when 16 were painted or the oldest of them is 200 ms old. Each
+/// tells about the last 128, so that a lost one costs nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Painted {
     /// The highest number that came.

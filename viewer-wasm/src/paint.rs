@@ -201,7 +201,7 @@ impl Painter {
             match self.paint_frame(&awaited, timestamp, canvas) {
                 Some(painted) => {
                     any |= painted;
-                    self.settle(awaited.number, now_ms);
+                    self.settle(awaited.number, now_ms, true);
                 }
                 None => self.history.fail(awaited.number),
             }
@@ -413,7 +413,8 @@ impl Painter {
             };
         }
         if painted {
-            self.settle(update.number, now_ms);
+            let frame = update.steps.iter().any(|step| matches!(step, Step::Frame { .. }));
+            self.settle(update.number, now_ms, frame);
         } else {
             self.history.fail(update.number);
         }
@@ -435,11 +436,11 @@ impl Painter {
     }
 
     /// An update of which something was painted: is that all of it?
-    fn settle(&mut self, number: u32, now_ms: f64) {
+    fn settle(&mut self, number: u32, now_ms: f64, frame: bool) {
         if self.history.fate(number) == Fate::Open
             && !self.awaited.iter().any(|awaited| awaited.number == number)
         {
-            self.history.paint(number, now_ms);
+            self.history.paint(number, now_ms, frame);
             self.painted += 1;
         }
     }

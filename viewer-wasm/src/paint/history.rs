@@ -2,7 +2,7 @@
 
 use nearhand_protocol::picture::Painted;
 
-/// What is missing or could not be painted is told at most so often, in milliseconds.
+/// What is missing or could not be painted, and that a frame was, is told at most so often, in milliseconds.
 const URGENT_MS: f64 = 20.0;
 /// Painted updates that are told together.
 const TOGETHER: u32 = 16;
@@ -59,8 +59,10 @@ impl History {
         }
     }
 
-    pub(super) fn paint(&mut self, number: u32, now_ms: f64) {
+    /// Every step of it was painted. `frame`: with one of the video, which the host waits for to move what it shows.
+    pub(super) fn paint(&mut self, number: u32, now_ms: f64, frame: bool) {
         if let Some(bit) = self.bit(number) {
+            self.urgent |= frame;
             self.painted |= bit;
             if self.untold == 0 {
                 self.since_ms = now_ms;
@@ -129,22 +131,25 @@ mod tests {
         assert_eq!(history.due_ms(), None, "no timer runs for nothing");
         for number in 1..=15 {
             assert!(history.came(number));
-            history.paint(number, f64::from(number));
+            history.paint(number, f64::from(number), false);
         }
         assert_eq!(history.tell(200.9), None);
         assert_eq!(history.due_ms(), Some(201.0));
         assert!(history.came(16));
-        history.paint(16, 16.0);
+        history.paint(16, 16.0, false);
         let told = history.tell(16.0).unwrap();
         assert_eq!((told.highest, told.painted), (16, 0xffff));
         assert_eq!(history.due_ms(), None);
+        assert!(history.came(17));
+        history.paint(17, 30.0, true);
+        assert_eq!(history.due_ms(), Some(36.0), "a frame is told soon");
     }
 
     #[test]
     fn what_is_missing_or_failed_is_told_at_once_but_not_in_a_flood() {
         let mut history = History::default();
         history.came(1);
-        history.paint(1, 0.0);
+        history.paint(1, 0.0, false);
         history.came(3);
         let told = history.tell(0.0).unwrap();
         assert_eq!([1, 2, 3].map(|number| told.tells(number)), [Some(true), Some(false), Some(false)]);
