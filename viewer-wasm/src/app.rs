@@ -229,6 +229,7 @@ impl App {
         self.advance(Event::Tick);
         self.move_pointer();
         self.files.pump(self.peer.as_ref().filter(|_| self.state.is_proven()));
+        self.files.follow();
         self.screen.count();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOOK_TICKS) {

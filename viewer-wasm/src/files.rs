@@ -186,6 +186,16 @@ impl Files {
         }
     }
 
+    /// Shows how far everything is that is on its way; called a few times a second.
+    pub(crate) fn follow(&mut self) {
+        for sending in self.sending.iter_mut().filter(|sending| sending.status() == Status::Running) {
+            sending.show();
+        }
+        for receiving in self.receiving.iter_mut().filter(|receiving| receiving.status() == Status::Running) {
+            receiving.show();
+        }
+    }
+
     /// The peer connection is another, or none: what ran is lost.
     pub(crate) fn interrupted(&mut self) {
         for sending in &mut self.sending {

@@ -21,7 +21,7 @@ use webrtc::runtime::{
 const SECOND_SLEEP: Duration = Duration::from_millis(2);
 /// Datagrams that the stack gets in one go. It acknowledges what it got in one go once, and a browser sends four packets
 /// for each acknowledgement, however many that one is of: with more than so many a transfer to us never gets going.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 /// For names that are no virtual addresses; the stack stands still meanwhile.
 const RESOLVE: Duration = Duration::from_secs(1);
 

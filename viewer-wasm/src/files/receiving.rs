@@ -22,7 +22,7 @@ pub(super) struct Receiving {
     /// Pieces that are not put together yet.
     pieces: Array,
     gathered: usize,
-    shown: u64,
+    shown: Option<Status>,
     url: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Receiving {
     pub(super) fn offered(id: TransferId, name: String, size: u64, row: Row) -> Self {
         let machine = Receiver::offered(id, size);
         let parts = Array::new();
-        Self { id, name, machine, row, parts, pieces: Array::new(), gathered: 0, shown: 0, url: None }
+        Self { id, name, machine, row, parts, pieces: Array::new(), gathered: 0, shown: None, url: None }
     }
 
     pub(super) const fn id(&self) -> TransferId {
@@ -84,26 +84,16 @@ impl Receiving {
 
     fn carry_out(&mut self, effects: Vec<Effect>, data: &[u8]) -> Vec<FileMessage> {
         let mut answers = Vec::new();
-        let mut news = false;
         for effect in effects {
             match effect {
                 Effect::Write => self.write(data),
-                Effect::Send(message) => {
-                    news = true;
-                    answers.push(message);
-                }
-                Effect::Keep => {
-                    news = true;
-                    answers.extend(self.keep());
-                }
-                Effect::Discard(_) => {
-                    news = true;
-                    self.discard();
-                }
+                Effect::Send(message) => answers.push(message),
+                Effect::Keep => answers.extend(self.keep()),
+                Effect::Discard(_) => self.discard(),
             }
         }
-        // The page follows in steps; each piece would be more than anybody sees.
-        if news || self.machine.received() - self.shown >= GATHER as u64 / 32 {
+        // How far it is, the page follows by the clock: each piece would be more than anybody sees.
+        if self.shown != Some(self.machine.status()) {
             self.show();
         }
         answers
@@ -152,8 +142,8 @@ impl Receiving {
         self.gathered = 0;
     }
 
-    fn show(&mut self) {
-        self.shown = self.machine.received();
-        self.row.show(self.machine.status(), self.shown, self.machine.size());
+    pub(super) fn show(&mut self) {
+        self.shown = Some(self.machine.status());
+        self.row.show(self.machine.status(), self.machine.received(), self.machine.size());
     }
 }

@@ -14,13 +14,15 @@ use crate::listen::{self, Sink, Task};
 use crate::rtc::Peer;
 
 /// Bytes that are read at once: large enough that the browser's round trip to the disk does not matter.
-const BLOCK: u64 = 1024 * 1024;
+/// Smaller than what the browser maps and clears anew for each buffer.
+const BLOCK: u64 = 512 * 1024;
 
 pub(super) struct Sending {
     id: TransferId,
     file: File,
     machine: Sender,
     row: Row,
+    shown: Status,
     sink: Sink<Event>,
     /// What was read and is not sent yet.
     block: Vec<u8>,
@@ -47,6 +49,7 @@ impl Sending {
         let mut sending = Self {
             id,
             file,
+            shown: machine.status(),
             machine,
             row,
             sink,
@@ -133,7 +136,8 @@ impl Sending {
         complete
     }
 
-    pub(super) fn show(&self) {
+    pub(super) fn show(&mut self) {
+        self.shown = self.machine.status();
         self.row.show(self.machine.status(), self.machine.confirmed(), self.machine.size());
     }
 
@@ -144,7 +148,10 @@ impl Sending {
             self.block = Vec::new();
             self.used = 0;
         }
-        self.show();
+        // How far it is, the page follows by the clock: each report of the receiver would be more than anybody sees.
+        if self.machine.status() != self.shown {
+            self.show();
+        }
     }
 
     fn read_ahead(&mut self) {
