@@ -288,3 +288,44 @@ impl AsyncUdpSocket for Socket {
         self.real.max_gro_segments()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    #[tokio::test]
+    async fn the_stack_gets_a_few_datagrams_in_one_go_and_all_of_them() {
+        const SENT: usize = 10;
+        let runtime = RelayRuntime::new(Relays::new(None), None, Arc::new(Shared::new(Instant::now())));
+        let receiving = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiving.set_nonblocking(true).unwrap();
+        let address = receiving.local_addr().unwrap();
+        let socket = runtime.wrap_udp_socket(receiving).unwrap();
+        let sending = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..SENT {
+            sending.send_to(&[u8::try_from(number).unwrap(); 8], address).unwrap();
+        }
+
+        let receive = |cx: &mut Context<'_>| {
+            let (mut bytes, mut meta) = ([0; 2048], [RecvMeta::default()]);
+            let received = socket.poll_recv(cx, &mut [IoSliceMut::new(&mut bytes)], &mut meta);
+            received.map(|count| {
+                assert_eq!(count.unwrap(), 1);
+                meta[0].len.div_ceil(meta[0].stride)
+            })
+        };
+        let mut goes = Vec::new();
+        while goes.iter().sum::<usize>() < SENT {
+            let waited = tokio::time::timeout(Duration::from_secs(5), poll_fn(|cx| receive(cx)));
+            let mut go = waited.await.expect("what was sent comes");
+            while let Poll::Ready(more) = receive(&mut Context::from_waker(Waker::noop())) {
+                go += more;
+            }
+            goes.push(go);
+        }
+        assert_eq!(goes.iter().sum::<usize>(), SENT);
+        assert_eq!(goes.iter().max(), Some(&AT_ONCE), "{goes:?}");
+    }
+}
