@@ -58,10 +58,10 @@ impl Twice {
     /// So many packets' fate was told, and so many of them were lost.
     pub(super) fn told(&mut self, now: Instant, packets: usize, lost: usize, line: &Findings) {
         self.heard = Some(now);
-        self.rate = line
-            .capacity
-            .filter(|capacity| capacity.reached)
-            .map_or(MOST, |capacity| (f64::from(capacity.bits) / 8.0 * SHARE).min(MOST));
+        if let Some(capacity) = line.capacity {
+            let share = f64::from(capacity.bits) / 8.0 * SHARE;
+            self.rate = if capacity.reached { share.min(MOST) } else { MOST };
+        }
         if line.queue.is_some_and(|queue| queue >= FULL) {
             self.full = Some(now);
         }
@@ -179,6 +179,9 @@ mod tests {
             let copied = (0..20_000).filter(|look| twice.copies(now + MS * *look / 2, &DATA)).count();
             let a_second = copied * DATA.len() / 10;
             assert!(a_second <= most && a_second > most * 9 / 10, "{a_second} of {most}");
+            let rate = twice.rate;
+            twice.told(now, 10, 0, &line(0, None));
+            assert!((twice.rate - rate).abs() < 1.0, "a resting screen tells nothing new");
         }
     }
 

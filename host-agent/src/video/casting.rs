@@ -198,7 +198,9 @@ impl Casting {
         }
         self.last_tick = tick;
         let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
-        let params = Params { keyframe, ..Params::new(tick as i64 / 90) };
+        // By the time that passes also where the screen rests.
+        let passed = now.saturating_duration_since(self.started).as_millis() as i64;
+        let params = Params { keyframe, ..Params::new(passed) };
         let video = takers.iter().map(|viewer| viewer.video_bitrate()).min().unwrap_or(bitrate);
         let encoded = stream.encode(screen, &params, video)?;
         let done = Instant::now();

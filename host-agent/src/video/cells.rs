@@ -107,6 +107,7 @@ impl Cells {
             let cell = &mut self.cells[index];
             if whole {
                 (cell.state, cell.settled, cell.covered) = (State::Exact, true, number);
+                cell.by_video = false;
             }
             if cell.damage.is_some_and(|damage| holds(area, damage)) {
                 cell.damage = None;

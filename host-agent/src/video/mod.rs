@@ -13,6 +13,7 @@ mod region;
 mod repair;
 mod schedule;
 mod screen;
+mod sharpen;
 mod stream;
 #[cfg(test)]
 mod tests;

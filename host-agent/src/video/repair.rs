@@ -46,6 +46,31 @@ pub(super) fn next(cells: &Cells, now: Instant, pointer: (u16, u16)) -> Repair {
     Repair::Now(join(due.into_iter().map(|(.., index)| grid.cell(index))))
 }
 
+/// What rests and is not exact.
+#[derive(Debug, Default)]
+pub(super) struct Inexact {
+    /// The cells.
+    pub(super) cells: Vec<usize>,
+    /// How many of them show nothing, or something old.
+    pub(super) stale: usize,
+    /// When the last of them began to rest; `None`: they never changed.
+    pub(super) since: Option<Instant>,
+}
+
+/// All cells that rest and are not exact.
+pub(super) fn inexact(cells: &Cells, now: Instant) -> Inexact {
+    let mut found = Inexact::default();
+    for index in 0..cells.grid().count() {
+        let Some(repair) = cells.repair_from(index) else { continue };
+        if repair.from.is_none_or(|from| from <= now) {
+            found.cells.push(index);
+            found.stale += usize::from(repair.stale);
+            found.since = found.since.max(repair.from);
+        }
+    }
+    found
+}
+
 /// In cells, along the longer way: rings around the pointer.
 fn distance(cell: Area, pointer: (u16, u16)) -> u16 {
     let (column, row) = (pointer.0 / CELL, pointer.1 / CELL);

@@ -25,6 +25,7 @@ use super::rate::Rate;
 use super::region::Grid;
 use super::repair::{self, Repair};
 use super::screen::{Change, Screen, Shift};
+use super::sharpen::Sharpening;
 use super::stream::within;
 use super::trace::Look;
 use crate::cursor::Cursor;
@@ -43,6 +44,8 @@ const REFRESH: Duration = Duration::from_millis(500);
 const HELD: Duration = Duration::from_millis(40);
 /// The round trip where it is not known.
 const ROUND_TRIP: Duration = Duration::from_millis(60);
+/// A queue that is longer is none of ours.
+const LONGEST_QUEUE: Duration = Duration::from_secs(1);
 /// This part of the packets lost is more than an accident.
 const LOSSY: f32 = 0.005;
 /// What the technician who saves data gets, in bits per second.
@@ -79,6 +82,7 @@ pub(super) struct Viewer {
     next_frame: Option<Instant>,
     spent: Bucket,
     repaired: Bucket,
+    sharpening: Sharpening,
     refused_until: Option<Instant>,
 }
 
@@ -124,6 +128,7 @@ impl Viewer {
             next_frame: None,
             spent: Bucket::default(),
             repaired: Bucket::default(),
+            sharpening: Sharpening::new(),
             refused_until: None,
         }
     }
@@ -188,6 +193,7 @@ impl Viewer {
     /// The screen became another, in its own pixels.
     pub(super) fn follow(&mut self, change: &Change, now: Instant) {
         self.stay();
+        self.sharpening.done();
         let moves = self.moves(change, now);
         for area in if moves { &change.rest } else { &change.areas } {
             if let Some(part) = within(*area, self.view.area) {
@@ -269,10 +275,11 @@ impl Viewer {
 
     /// Bits per second that are worth spending on its frames: what moves need not be sharp, for tiles follow.
     pub(super) fn video_bitrate(&self) -> u32 {
-        self.bitrate().min(match self.watch.quality {
+        let most = match self.watch.quality {
             Quality::Auto | Quality::SaveData => 3_600_000,
             Quality::Sharp | Quality::Smooth => 8_000_000,
-        })
+        };
+        self.sharpening.bitrate(self.bitrate().min(most), self.rate.carries())
     }
 
     /// Whose stream it looks at: its own, or that of everybody.
@@ -318,7 +325,7 @@ impl Viewer {
         }
         if std::mem::take(&mut self.undecided) {
             self.held_until = None;
-            let limits = self.limits(now);
+            let limits = self.limits(now, running);
             let area = self.view.area;
             let tiles = plan::decide(&mut self.cells, now, limits, &mut |part, most| {
                 code(coder, screen, area, part, most)
@@ -393,6 +400,8 @@ impl Viewer {
     }
 
     fn round_trip(&self) -> Duration {
-        self.transport.stats().round_trip.unwrap_or(ROUND_TRIP)
+        let stats = self.transport.stats();
+        // What is sent stands behind what fills the line.
+        stats.round_trip.unwrap_or(ROUND_TRIP) + stats.queue_delay.unwrap_or_default().min(LONGEST_QUEUE)
     }
 }

@@ -68,6 +68,10 @@ const FREE_PACING: u32 = 40_000_000;
 const AHEAD: f64 = 0.1;
 /// Tiles may fill the line for this long at once.
 const TILES: f64 = 0.03;
+/// The part of the capacity that a single frame may count on.
+const RESTING: f64 = 0.6;
+/// While no frames show what a line carries, it is taken for as narrow as they showed last for this long.
+const STILL_NARROW: Duration = Duration::from_secs(30);
 /// A line that shows a limit below this is thin.
 const THIN: u32 = 12_000_000;
 
@@ -90,6 +94,8 @@ pub(super) struct Rate {
     /// While much is lost.
     losing: Option<Losing>,
     capacity: Option<Capacity>,
+    /// What frames told last of a line that carries no more.
+    narrow: Option<(Instant, Capacity)>,
     reported: Arrival,
     scaler: Scaler,
     round_trip: Duration,
@@ -128,6 +134,7 @@ impl Rate {
             careful: CAREFUL,
             losing: None,
             capacity: None,
+            narrow: None,
             reported: Arrival { frames_decoded: 0, frames_dropped: 0, packets_lost: 0, jitter_buffer_ms: 0 },
             scaler: Scaler::new(),
             round_trip: Duration::ZERO,
@@ -182,6 +189,18 @@ impl Rate {
         frames_for(self.bitrate())
     }
 
+    /// Bits per second of what packets show that may be used at once, while nothing else is: half a second's worth does not
+    /// fill a line's queue.
+    pub(super) fn carries(&self) -> u32 {
+        let shown = self.capacity.filter(|capacity| capacity.reached).map_or(0, |capacity| capacity.bits);
+        (f64::from(shown) * RESTING) as u32
+    }
+
+    /// What is shown rests, and is worth all pixels.
+    pub(super) fn rests(&mut self) {
+        self.scaler.rests();
+    }
+
     /// How well a frame of something that moves could be coded at the rate: its mean quantiser. Frames that only refine
     /// what rests, and keyframes, are not told.
     pub(super) fn coded(&mut self, now: Instant, qp: u8) {
@@ -219,7 +238,7 @@ impl Rate {
         self.looked = Some(now);
         let before = self.bitrate();
         self.count(passed.as_secs_f64());
-        self.capacity = stats.capacity;
+        self.capacity = self.capacity_as_of(now, stats.capacity);
         self.loss = stats.loss.unwrap_or(0.0);
         self.round_trip = stats.round_trip.unwrap_or(self.round_trip);
 
@@ -249,6 +268,17 @@ impl Rate {
         self.bitrate = self.bitrate.clamp(f64::from(LEAST), f64::from(MOST));
         tracing::trace!(self.bitrate, self.used, self.loss, ?queue, capacity = ?stats.capacity, "the line");
         self.bitrate() != before
+    }
+
+    /// What the line carries, as frames tell, or told when there were some: exact tiles tell nothing, and follow when
+    /// what moved rests.
+    fn capacity_as_of(&mut self, now: Instant, told: Option<Capacity>) -> Option<Capacity> {
+        if let Some(told) = told {
+            self.narrow = told.reached.then_some((now, told));
+            return Some(told);
+        }
+        let (then, capacity) = self.narrow?;
+        (now.saturating_duration_since(then) < STILL_NARROW).then_some(capacity)
     }
 
     /// Notes what was sent in so many seconds.

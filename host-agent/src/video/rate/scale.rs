@@ -84,6 +84,13 @@ impl Scaler {
         self.scale
     }
 
+    /// What rests is worth all pixels, whatever it takes.
+    pub(super) fn rests(&mut self) {
+        self.change(Scale::Full);
+        // What moves next is another thing: shrinking again tells nothing.
+        self.grew = None;
+    }
+
     /// A frame of something that moves was coded with this mean quantiser.
     pub(super) fn coded(&mut self, now: Instant, qp: u8) {
         let qp = f32::from(qp);
@@ -150,6 +157,17 @@ mod tests {
         assert_eq!(scaler.scale(), Scale::Quarter, "neither coarse nor fine");
         code(&mut scaler, &mut now, 8.0, |_| 20);
         assert_eq!(scaler.scale(), Scale::Full);
+    }
+
+    #[test]
+    fn what_rests_has_all_pixels_and_what_moves_next_is_seen_soon_to_be_another_thing() {
+        let (mut scaler, mut now) = (Scaler::new(), Instant::now());
+        code(&mut scaler, &mut now, 5.0, |_| 48);
+        assert_eq!(scaler.scale(), Scale::Quarter);
+        scaler.rests();
+        assert_eq!(scaler.scale(), Scale::Full);
+        code(&mut scaler, &mut now, 2.0, |_| 48);
+        assert_eq!((scaler.scale(), scaler.step_up), (Scale::Quarter, STEP_UP));
     }
 
     #[test]

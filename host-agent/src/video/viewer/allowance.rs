@@ -8,13 +8,16 @@ use nearhand_protocol::picture::Area;
 use nearhand_protocol::tile;
 
 use super::super::plan::{Limits, STEP, Tile};
+use super::super::rate::Scale;
 use super::super::repair::{self, Repair};
 use super::super::screen::Screen;
 use super::sending::SHORT;
-use super::{Attended, LOSSY, REFUSED, Viewer};
+use super::{Attended, LAGS, LOSSY, REFUSED, Viewer};
 
 /// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
 const TILES_MOST: f64 = 350_000.0;
+/// And this much while frames go anyway: what a dragged window uncovers is painted by them, and made exact when it rests.
+const TILES_RUNNING: f64 = 100_000.0;
 
 /// What is made exact beside a film or a window that is dragged, in bytes per second.
 const REPAIR_RUNNING: f64 = 150_000.0;
@@ -51,6 +54,13 @@ impl Viewer {
             Repair::Nothing => return,
         };
         let rate = self.repair_rate(now, running);
+        if self.sharpen(now, rate) {
+            attended.more = true;
+            return;
+        }
+        if self.rate.loss() > LOSSY && self.transport.buffered(Channel::Picture) > self.lossy_moment() {
+            return attended.at(now + LAGS);
+        }
         let depth = (rate * 0.02).max(4_096.0);
         if self.repaired.level(now, rate, depth) == 0 {
             let wait = Duration::from_secs_f64(self.repaired.wait(rate, 1.0));
@@ -67,6 +77,7 @@ impl Viewer {
             let Some(coded) = code(coder, screen, self.view.area, area, LARGEST) else { continue };
             let bytes = coded.len() + STEP;
             self.repaired.take(bytes);
+            self.sharpening.coded(bytes / grid.touched(area).count().max(1));
             tiles.push(Tile { area, coded });
             if bytes >= left {
                 break;
@@ -80,20 +91,48 @@ impl Viewer {
         }
     }
 
+    /// Has everything that rests and is not exact shown by a frame, where that is there much sooner than exact tiles. True
+    /// where it is so.
+    fn sharpen(&mut self, now: Instant, rate: f64) -> bool {
+        if self.wants_frame() {
+            return false;
+        }
+        self.sharpening.done();
+        let found = repair::inexact(&self.cells, now);
+        let full = self.rate.wanted_scale() == Scale::Full;
+        let due = self.sharpening.is_due(now, &found, rate, full);
+        if due {
+            let (cells, stale) = (found.cells.len(), found.stale);
+            tracing::debug!(cells, stale, full, "what rests is shown by another frame");
+            if !full {
+                self.rate.rests();
+            }
+            self.cells.give_to_video(&found.cells);
+        }
+        due
+    }
+
+    /// Bytes of what is not urgent that may be under way where packets are lost: SCTP stops now and then, and what waits
+    /// in it then is in front of what is new. Simulated, more than this carries little more.
+    fn lossy_moment(&self) -> usize {
+        16 * 1024 + (self.round_trip().as_secs_f64() * 500_000.0) as usize
+    }
+
     /// More is under way than the line carries in a moment.
     pub(super) fn lags(&self, now: Instant) -> bool {
         let moment = (f64::from(self.rate.pacing(now)) / 8.0 * 0.03) as usize;
         self.transport.buffered(Channel::Picture) > moment.max(16 * 1024)
     }
 
-    pub(super) fn limits(&mut self, now: Instant) -> Limits {
+    pub(super) fn limits(&mut self, now: Instant, running: bool) -> Limits {
         let line = f64::from(self.bitrate()) / 8.0;
         let (share, scale) = match self.watch.quality {
             Quality::Auto => (0.5, 1.0),
             Quality::Sharp => (0.9, 2.0),
             Quality::Smooth | Quality::SaveData => (0.3, 0.5),
         };
-        let rate = (line * share).min(TILES_MOST * scale);
+        let most = if running { TILES_RUNNING } else { TILES_MOST };
+        let rate = (line * share).min(most * scale);
         let under_way = self.transport.buffered(Channel::Picture);
         let moment = self.rate.tile_budget(now).saturating_sub(under_way) as f64 * scale;
         let level = self.spent.level(now, rate, (rate * 0.4).max(moment));
