@@ -161,7 +161,9 @@ impl Casting {
         let fps = viewers.iter().map(|viewer| viewer.fps()).min().unwrap_or(60);
         let step = stream.schedule.next(now, wanted, free, fps);
         let next = if let Step::WaitUntil(then) = step { Some(then) } else { None };
-        viewers.iter_mut().for_each(|viewer| viewer.set_next_frame(next));
+        for viewer in &mut viewers {
+            viewer.set_next_frame(next);
+        }
         let keyframe = match step {
             Step::Wait => return Ok(false),
             Step::WaitUntil(then) => {

@@ -71,7 +71,9 @@ impl Viewer {
         let steps =
             moves.iter().map(|shift| step(shift, since)).chain(frame).chain(tiles.iter().map(Tile::step));
         let Ok(bytes) = self.send(steps.collect(), now) else {
-            moves.iter().for_each(|shift| self.cells.stay(shift.to));
+            for shift in moves {
+                self.cells.stay(shift.to);
+            }
             self.undecided = true;
             return false;
         };
@@ -131,7 +133,9 @@ impl Viewer {
             let since = self.ledger.since();
             let steps = moves.iter().map(|shift| step(shift, since)).chain(batch.iter().map(Tile::step));
             let Ok(bytes) = self.send(steps.collect(), now) else {
-                moves.iter().for_each(|shift| self.cells.stay(shift.to));
+                for shift in moves {
+                    self.cells.stay(shift.to);
+                }
                 return false;
             };
             self.tally.tiles(batch.len(), bytes);
