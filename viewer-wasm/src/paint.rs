@@ -310,11 +310,10 @@ impl Painter {
         let mut ready = if self.is_awaited(from, key) { Ready::Frame } else { Ready::Yes };
         for number in since..key.number() {
             ready = ready.max(match self.history.fate(number) {
-                Fate::Painted => Ready::Yes,
                 Fate::Failed => Ready::Never,
                 Fate::Missing => Ready::Overtaken,
                 Fate::Open if self.waiting.iter().any(|waiting| waiting.number == number) => Ready::Frame,
-                Fate::Open => Ready::Yes,
+                Fate::Open | Fate::Painted => Ready::Yes,
             });
         }
         ready
