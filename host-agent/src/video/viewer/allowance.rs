@@ -54,7 +54,7 @@ impl Viewer {
             Repair::Nothing => return,
         };
         let rate = self.repair_rate(now, running);
-        if self.sharpen(now, rate) {
+        if !running && self.sharpen(now, rate) {
             attended.more = true;
             return;
         }
@@ -98,6 +98,9 @@ impl Viewer {
             return false;
         }
         self.sharpening.done();
+        if !self.rate.is_thin(now) {
+            return false;
+        }
         let found = repair::inexact(&self.cells, now);
         let full = self.rate.wanted_scale() == Scale::Full;
         let due = self.sharpening.is_due(now, &found, rate, full);
