@@ -186,27 +186,19 @@ impl Painter {
         self.go_on(now_ms, canvas).and(done)
     }
 
-    /// A frame of the video is there, which the canvas holds from now on. Answers whether it painted anything.
-    pub fn frame(
-        &mut self,
-        timestamp: u32,
-        now_ms: f64,
-        canvas: &mut impl Canvas,
-    ) -> Result<bool, WireError> {
+    /// A frame of the video is there, which the canvas holds from now on.
+    pub fn frame(&mut self, timestamp: u32, now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
         self.newest = Some(timestamp);
         let due = |awaited: &mut Awaited| is_at_or_after(timestamp, awaited.timestamp);
         let due: Vec<Awaited> = self.awaited.extract_if(.., due).collect();
-        let mut any = false;
         for awaited in due {
-            match self.paint_frame(&awaited, timestamp, canvas) {
-                Some(painted) => {
-                    any |= painted;
-                    self.settle(awaited.number, now_ms, true);
-                }
-                None => self.history.fail(awaited.number),
+            if self.paint_frame(&awaited, timestamp, canvas) {
+                self.settle(awaited.number, now_ms, true);
+            } else {
+                self.history.fail(awaited.number);
             }
         }
-        self.go_on(now_ms, canvas).map(|()| any)
+        self.go_on(now_ms, canvas)
     }
 
     /// The areas that a frame with this timestamp would paint, and how much of the frame holds the view; for who wants to
@@ -427,7 +419,7 @@ impl Painter {
             awaited.over = None;
         }
         if let Some(newest) = self.newest.filter(|newest| is_at_or_after(*newest, awaited.timestamp)) {
-            return self.paint_frame(&awaited, newest, canvas).is_some();
+            return self.paint_frame(&awaited, newest, canvas);
         }
         let at = self.awaited.partition_point(|other| other.key < awaited.key);
         self.awaited.insert(at, awaited);
@@ -498,8 +490,8 @@ impl Painter {
         }
     }
 
-    /// Whether it painted anything; `None` where it could not paint all that it was to.
-    fn paint_frame(&mut self, awaited: &Awaited, timestamp: u32, canvas: &mut impl Canvas) -> Option<bool> {
+    /// Whether it could paint all that it was to.
+    fn paint_frame(&mut self, awaited: &Awaited, timestamp: u32, canvas: &mut impl Canvas) -> bool {
         let mut free = Vec::new();
         let mut cut = Vec::new();
         let mut pieces = Vec::new();
@@ -520,13 +512,13 @@ impl Painter {
         let mut parts = self.grid.rectangles(free.iter().copied());
         parts.extend(pieces);
         if !parts.is_empty() && !canvas.frame(awaited.width, awaited.height, &parts) {
-            return None;
+            return false;
         }
         let ahead = timestamp != awaited.timestamp;
         for cell in free.into_iter().chain(cut) {
             self.grid.paint_frame(cell, awaited.key, ahead);
         }
-        all.then_some(!parts.is_empty())
+        all
     }
 }
 

@@ -116,9 +116,14 @@ impl Cells {
         }
     }
 
-    /// Whether these pixels can be had by a move: they are there, and may be painted here.
+    /// Whether these pixels can be had by a move: they are there, or will be with a frame that is under way, for which the
+    /// viewer waits then.
     pub(super) fn can_move(&self, from: Area, to: Area) -> bool {
-        self.is_there(from) && self.takes(to)
+        let is_sent = |index: usize| self.cells[index].state != State::Stale;
+        let is_new =
+            |index: usize| self.cells[index].damage.is_some_and(|damage| common(damage, from).is_some());
+        self.grid.touched(from).all(|index| is_sent(index) && !is_new(index))
+            && self.grid.touched(to).all(|index| is_sent(index) || holds(to, self.grid.cell(index)))
     }
 
     /// Pixels of the screen were moved. A move that is not sent is taken back by [`Self::stay`].
@@ -192,14 +197,6 @@ impl Cells {
     /// Whether a tile may be painted here: all that it covers in part is there.
     pub(super) fn takes(&self, area: Area) -> bool {
         self.grid.touched(area).all(|index| self.cells[index].settled || holds(area, self.grid.cell(index)))
-    }
-
-    /// Whether the viewer has all pixels here as they were before the screen changed last.
-    fn is_there(&self, area: Area) -> bool {
-        self.grid.touched(area).all(|index| {
-            let cell = &self.cells[index];
-            cell.settled && cell.damage.is_none_or(|damage| common(damage, area).is_none())
-        })
     }
 
     /// The cells that are damaged and not given to the video, those that touch each other together.

@@ -74,6 +74,8 @@ pub(super) struct Viewer {
     undecided: bool,
     /// Moves that go with the next update.
     moving: Vec<Shift>,
+    /// When something moved last.
+    moved: Option<Instant>,
     /// Tiles that go with them and with a frame: all that one look brings is painted at once.
     held: Vec<Tile>,
     /// The frame is waited for until then.
@@ -123,6 +125,7 @@ impl Viewer {
             ledger: Ledger::new(),
             undecided: true,
             moving: Vec::new(),
+            moved: None,
             held: Vec::new(),
             held_until: None,
             next_frame: None,
@@ -223,6 +226,7 @@ impl Viewer {
                 return false;
             }
             self.cells.moved(shift.from, shift.to, now);
+            self.moved = Some(now);
             self.moving.push(shift);
             self.undecided = true;
         }

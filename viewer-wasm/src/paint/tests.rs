@@ -114,9 +114,12 @@ impl Bench {
         self.painter.update(&bytes, self.now_ms, &mut self.pixels)
     }
 
+    /// Whether it painted anything.
     fn frame(&mut self, timestamp: u32, color: u32) -> bool {
         self.pixels.frame = Some(Box::new(Pixels::new(SIDE, SIDE, color)));
-        self.painter.frame(timestamp, self.now_ms, &mut self.pixels).unwrap()
+        let before = self.pixels.at.clone();
+        self.painter.frame(timestamp, self.now_ms, &mut self.pixels).unwrap();
+        self.pixels.at != before
     }
 
     fn later(&mut self, ms: f64) {

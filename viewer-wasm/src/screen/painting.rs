@@ -239,7 +239,9 @@ impl Painting {
             };
             columns > 0 && self.sheet.frame(near(width, columns), near(height, rows), &all)
         } else {
-            self.painter.frame(timestamp, dom::page_ms(), &mut self.sheet)?
+            let strokes = self.sheet.strokes;
+            self.painter.frame(timestamp, dom::page_ms(), &mut self.sheet)?;
+            self.sheet.strokes != strokes
         };
         if painted {
             self.frames += 1;

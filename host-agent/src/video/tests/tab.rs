@@ -110,8 +110,10 @@ impl Tab {
             self.waiting.range(..update.number).flat_map(|(_, (.., cells))| cells.iter().copied()).collect();
         update.steps.iter().any(|step| match step {
             Step::Frame { timestamp, .. } => update.steps.len() > 1 && !there(*timestamp),
-            Step::Move { since, .. } => {
-                self.waiting.range(since..&update.number).next().is_some()
+            Step::Move { since, from_x, from_y, to } => {
+                let from = Area::new(*from_x, *from_y, to.width, to.height);
+                self.grid.touched(from).any(|cell| self.is_awaited(cell))
+                    || self.waiting.range(since..&update.number).next().is_some()
                     || self.touched(step).iter().any(|cell| before.contains(cell))
             }
             Step::Tile { .. } => self.touched(step).iter().any(|cell| before.contains(cell)),
@@ -178,10 +180,7 @@ impl Tab {
             (since..number).all(|before| self.came.contains(&before) && !self.waiting.contains_key(&before));
         let newer =
             self.grid.touched(from).chain(self.grid.touched(to)).any(|cell| self.painted_by[cell] > number);
-        let awaited = |cell: &usize| {
-            self.awaited.iter().any(|(by, (_, cells))| cells.contains(cell) && self.painted_by[*cell] <= *by)
-        };
-        if !all_came || newer || self.grid.touched(from).any(|cell| awaited(&cell)) {
+        if !all_came || newer || self.grid.touched(from).any(|cell| self.is_awaited(cell)) {
             self.refused += 1;
             return false;
         }
@@ -199,6 +198,10 @@ impl Tab {
             self.painted_by[cell] = number;
         }
         true
+    }
+
+    fn is_awaited(&self, cell: usize) -> bool {
+        self.awaited.iter().any(|(by, (_, cells))| cells.contains(&cell) && self.painted_by[cell] <= *by)
     }
 
     fn frame(&mut self, number: u32, timestamp: u32, cells: &Cells) -> bool {

@@ -19,6 +19,8 @@ const TILES_MOST: f64 = 350_000.0;
 /// And this much while frames go anyway: what a dragged window uncovers is painted by them, and made exact when it rests.
 const TILES_RUNNING: f64 = 100_000.0;
 
+/// Something is still being dragged where it moved not longer ago than this.
+const RUNNING: Duration = Duration::from_millis(200);
 /// What is made exact beside a film or a window that is dragged, in bytes per second.
 const REPAIR_RUNNING: f64 = 150_000.0;
 
@@ -53,6 +55,7 @@ impl Viewer {
             Repair::From(then) => return attended.at(then),
             Repair::Nothing => return,
         };
+        let running = running || self.moved.is_some_and(|last| now.saturating_duration_since(last) < RUNNING);
         let rate = self.repair_rate(now, running);
         if !running && self.sharpen(now, rate) {
             attended.more = true;
