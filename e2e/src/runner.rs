@@ -42,23 +42,6 @@ impl std::error::Error for Skipped {}
 /// each other over real timers, and a busy machine loses such a race now and then.
 const PLAYED_TWICE: [&str; 1] = ["reach"];
 
-/// Stories that the product does not satisfy yet, and why. They are played when their group is named, and fail there; with
-/// everything they are named only.
-const SHORT: [(&str, &str); 3] = [
-    (
-        "the_picture_is_exact_on_a_line_that_loses_packets",
-        "SCTP's congestion control lets 100 kB/s through at 5 % loss",
-    ),
-    (
-        "nothing_old_comes_back_on_a_line_that_loses_packets",
-        "too few pictures at 5 % loss to tell, for the same reason",
-    ),
-    (
-        "a_second_technician_on_a_bad_line_does_not_harm_the_first",
-        "the first suffers nothing, but the second one's picture stays below 22 dB at 800 kbit/s",
-    ),
-];
-
 /// How a story ended.
 enum End {
     Passed,
@@ -83,14 +66,8 @@ pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     }
     let folder =
         tempfile::Builder::new().prefix("nearhand-e2e-").tempdir().context("making a temporary folder")?;
-    let (mut passed, mut failed, mut skipped, mut short, mut again) = (0, 0, 0, 0, 0);
-    let all = group == "all" && only.is_none();
+    let (mut passed, mut failed, mut skipped, mut again) = (0, 0, 0, 0);
     for (group, story) in &chosen {
-        if let Some((_, why)) = SHORT.iter().find(|(name, _)| all && *name == story.name) {
-            println!("short   {}\n        not played: {why}", story.name);
-            short += 1;
-            continue;
-        }
         let mut end = play_one(story, &run, &places, folder.path()).await;
         if matches!(end, End::Failed) && PLAYED_TWICE.contains(group) {
             println!("        once more:");
@@ -115,9 +92,6 @@ pub async fn play(group: &str, only: Option<&str>) -> Result<bool> {
     println!("pictures and logs: {}", places.shots.display());
     if skipped > 0 {
         println!("{skipped} skipped");
-    }
-    if short > 0 {
-        println!("{short} known to fall short, and not played");
     }
     if again > 0 {
         println!("{again} played twice, since the first time failed");
