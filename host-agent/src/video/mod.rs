@@ -19,6 +19,7 @@ mod stream;
 mod tests;
 mod trace;
 mod viewer;
+mod window;
 mod worker;
 
 use std::collections::BTreeMap;

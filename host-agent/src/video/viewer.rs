@@ -28,6 +28,7 @@ use super::screen::{Change, Screen, Shift};
 use super::sharpen::Sharpening;
 use super::stream::within;
 use super::trace::Look;
+use super::window::Window;
 use crate::cursor::Cursor;
 use crate::rtc::Transport;
 use allowance::code;
@@ -84,6 +85,7 @@ pub(super) struct Viewer {
     next_frame: Option<Instant>,
     spent: Bucket,
     repaired: Bucket,
+    window: Window,
     sharpening: Sharpening,
     refused_until: Option<Instant>,
 }
@@ -131,6 +133,7 @@ impl Viewer {
             next_frame: None,
             spent: Bucket::default(),
             repaired: Bucket::default(),
+            window: Window::default(),
             sharpening: Sharpening::new(),
             refused_until: None,
         }

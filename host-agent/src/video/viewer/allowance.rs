@@ -12,7 +12,7 @@ use super::super::rate::Scale;
 use super::super::repair::{self, Repair};
 use super::super::screen::Screen;
 use super::sending::SHORT;
-use super::{Attended, LAGS, LOSSY, REFUSED, Viewer};
+use super::{Attended, LAGS, LOSSY, REFUSED, ROUND_TRIP, Viewer};
 
 /// Tiles of what goes on changing take no more than this, in bytes per second: video would do for less.
 const TILES_MOST: f64 = 350_000.0;
@@ -61,7 +61,9 @@ impl Viewer {
             attended.more = true;
             return;
         }
-        if self.rate.loss() > LOSSY && self.transport.buffered(Channel::Picture) > self.lossy_moment() {
+        let under_way = self.transport.buffered(Channel::Picture);
+        let room = self.window.room(now, under_way, self.transport.stats().round_trip.unwrap_or(ROUND_TRIP));
+        if room == 0 || self.rate.loss() > LOSSY && under_way > self.lossy_moment() {
             return attended.at(now + LAGS);
         }
         let depth = (rate * 0.02).max(4_096.0);
@@ -74,7 +76,7 @@ impl Viewer {
         let grid = self.cells.grid();
         let cells = areas.iter().flat_map(|area| grid.touched(*area)).map(|cell| grid.cell(cell));
         let areas: Vec<Area> = if apart { cells.collect() } else { areas };
-        let mut left = self.repaired.level(now, rate, depth);
+        let mut left = self.repaired.level(now, rate, depth).min(room);
         let mut tiles = Vec::new();
         for area in areas {
             let Some(coded) = code(coder, screen, self.view.area, area, LARGEST) else { continue };

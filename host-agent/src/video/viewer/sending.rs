@@ -189,6 +189,7 @@ impl Viewer {
         match self.transport.send(Channel::Picture, message.into()) {
             Ok(()) => {
                 self.rate.sent_tiles(bytes);
+                self.window.sent(bytes);
                 Ok(bytes)
             }
             Err(error) => {
