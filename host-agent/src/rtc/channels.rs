@@ -21,6 +21,8 @@ pub(super) const SCTP_LIMIT: usize = 1024 * 1024;
 const QUEUE: usize = 4096;
 /// How often the unacknowledged rest is looked at while nothing new is sent.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// And after this long where nothing happened.
+const DRAIN_LOOK_LATEST: Duration = Duration::from_millis(80);
 /// How often file data looks whether it may go on.
 const YIELD_LOOK: Duration = Duration::from_millis(2);
 
@@ -194,6 +196,7 @@ async fn write(
     let mut meter = Meter::new(now);
     // Everything else is small, or wanted at once.
     let mut share = (outgoing.channel == Channel::FileData).then(|| Share::new(now));
+    let mut look = DRAIN_LOOK;
     loop {
         let outstanding = outgoing.outstanding.load(Relaxed);
         let may_go = share.as_ref().is_none_or(|share| {
@@ -206,8 +209,8 @@ async fn write(
             None
         } else if outstanding > 0 {
             // The stack tells when its buffer crosses a threshold, but not reliably when it counts differently from
-            // us; a look every 10 ms while something is under way cannot miss.
-            match tokio::time::timeout(DRAIN_LOOK, messages.recv()).await {
+            // us; looks while something is under way cannot miss. A browser acknowledges a single packet after 200 ms.
+            match tokio::time::timeout(look, messages.recv()).await {
                 Ok(None) => return,
                 Ok(message) => message,
                 Err(_) => None,
@@ -235,7 +238,9 @@ async fn write(
                 return;
             }
         }
+        let before = outstanding;
         let Ok(outstanding) = data_channel.outstanding_bytes().await else { return };
+        look = if outstanding == before { (look * 2).min(DRAIN_LOOK_LATEST) } else { DRAIN_LOOK };
         note(&mut meter, share.as_mut(), outgoing.channel, outstanding, shared);
         if let Some(event) = outgoing.look(outstanding)
             && events.of(outgoing.channel).send(event).await.is_err()
