@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nearhand_encoder::{Error as EncoderError, Params};
+use nearhand_encoder::{Error as EncoderError, LEAST_QP, Params};
 
 use super::rate::Scale;
 use super::schedule::{INTERVAL, Step, Wanted};
@@ -202,7 +202,8 @@ impl Casting {
         let bitrate = takers.iter().map(|viewer| viewer.bitrate()).min().unwrap_or(super::rate::START);
         // By the time that passes also where the screen rests.
         let passed = now.saturating_duration_since(self.started).as_millis() as i64;
-        let params = Params { keyframe, ..Params::new(passed) };
+        let sharpest = takers.iter().map(|viewer| viewer.sharpest(now)).min().unwrap_or(LEAST_QP);
+        let params = Params { keyframe, sharpest, ..Params::new(passed) };
         let video = takers.iter().map(|viewer| viewer.video_bitrate()).min().unwrap_or(bitrate);
         let encoded = stream.encode(screen, &params, video)?;
         let done = Instant::now();

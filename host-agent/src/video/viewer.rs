@@ -6,6 +6,7 @@ mod sending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nearhand_encoder::LEAST_QP;
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::control::{Figures, Quality, Watch};
 use nearhand_protocol::cursor::CursorMessage;
@@ -49,6 +50,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(60);
 const LONGEST_QUEUE: Duration = Duration::from_secs(1);
 /// This part of the packets lost is more than an accident.
 const LOSSY: f32 = 0.005;
+/// See [`Viewer::sharpest`].
+const MOVING_QP: u8 = 27;
 /// What the technician who saves data gets, in bits per second.
 const SAVING: u32 = 1_000_000;
 
@@ -287,6 +290,17 @@ impl Viewer {
             Quality::Sharp | Quality::Smooth => 8_000_000,
         };
         self.sharpening.bitrate(self.bitrate().min(most), self.rate.carries())
+    }
+
+    /// The finest quantiser that is worth its bits: where exact tiles follow soon, what moves need not be finer than the eye
+    /// follows.
+    pub(super) fn sharpest(&self, now: Instant) -> u8 {
+        let soon = !self.rate.is_thin(now);
+        if soon && matches!(self.watch.quality, Quality::Auto | Quality::SaveData) {
+            MOVING_QP
+        } else {
+            LEAST_QP
+        }
     }
 
     /// Whose stream it looks at: its own, or that of everybody.
