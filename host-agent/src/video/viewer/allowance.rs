@@ -19,6 +19,8 @@ const TILES_MOST: f64 = 350_000.0;
 /// And this much while frames go anyway: what a dragged window uncovers is painted by them, and made exact when it rests.
 const TILES_RUNNING: f64 = 100_000.0;
 
+/// What is made exact on a line that shows no limit, in bytes per second.
+const REPAIR_FREE: f64 = 10_000_000.0;
 /// Something is still being dragged where it moved not longer ago than this.
 const RUNNING: Duration = Duration::from_millis(200);
 /// What is made exact beside a film or a window that is dragged, in bytes per second.
@@ -157,7 +159,8 @@ impl Viewer {
             _ if running => (line * 0.25).min(REPAIR_RUNNING),
             Quality::SaveData => line * 0.5,
             _ if self.rate.is_thin(now) => line * 0.8,
-            _ => f64::from(self.rate.pacing(now)) / 8.0 * 0.8,
+            // The window finds what the line carries.
+            _ => (f64::from(self.rate.pacing(now)) / 8.0 * 0.8).max(REPAIR_FREE),
         }
     }
 }
