@@ -238,6 +238,7 @@ struct Stage {
     tab: Tab,
     on_the_way: Vec<(u64, Parcel)>,
     last_frame: u64,
+    frame_at: u64,
     frames: u32,
     bytes: usize,
     updates: usize,
@@ -272,6 +273,7 @@ impl Stage {
             tab: Tab::new(number, grid),
             on_the_way: Vec::new(),
             last_frame: 0,
+            frame_at: 0,
             frames: 0,
             bytes: 0,
             updates: 0,
@@ -304,8 +306,10 @@ impl Stage {
                 let blur = |pixel: [u8; 3]| pixel.map(|channel| channel ^ 5);
                 let pixels = self.desktop.shown(self.viewer.view.area).into_iter().map(blur).collect();
                 if !self.dice.chance(self.weather.frames_lost) {
+                    // A decoder gives frames in their order.
                     let at = self.now + 12 + self.dice.roll(self.weather.jitter + 1);
-                    self.on_the_way.push((at, Parcel::Frame(Decoded { timestamp, pixels })));
+                    self.frame_at = self.frame_at.max(at);
+                    self.on_the_way.push((self.frame_at, Parcel::Frame(Decoded { timestamp, pixels })));
                 }
             }
         }
@@ -337,7 +341,6 @@ impl Stage {
                     let update = decode_borrowed::<Update<'_>>(&bytes).expect("an update");
                     self.tab.update(&update, self.now);
                 }
-                // A decoder gives frames in their order.
                 Parcel::Frame(frame) => self.tab.decoded(frame, self.now),
                 Parcel::Painted(painted) => self.viewer.painted(&painted),
             }
@@ -436,6 +439,39 @@ fn all_ways_are_taken() {
     }
     let Tab { tiles, moves, refused, cells, .. } = stage.tab;
     assert!(tiles > 50 && moves >= 3 && refused > 0 && cells > 20, "{tiles}, {moves}, {refused}, {cells}");
+}
+
+#[test]
+fn what_one_look_brings_is_seen_at_once() {
+    let mut stage = Stage::new(5, Area::new(0, 0, 300, 200), Weather { thin: true, ..FAIR });
+    stage.rest(5_000);
+    let fill = |stage: &mut Stage, rect: Rect, colour: &mut dyn FnMut() -> u32| {
+        for y in rect.y..rect.y + rect.height {
+            for x in rect.x..rect.x + rect.width {
+                let at = ((y * 300 + x) * 4) as usize;
+                stage.desktop.pixels[at..at + 4].copy_from_slice(&colour().to_le_bytes());
+            }
+        }
+        stage.desktop.damage.push(rect);
+    };
+    for round in 1..20_u32 {
+        // Too much for exact tiles, and a character elsewhere.
+        let mut dice = Dice(u64::from(round));
+        fill(&mut stage, Rect::new(0, 0, 128, 128), &mut || dice.roll(1 << 24) as u32);
+        fill(&mut stage, Rect::new(220, 150, 9, 16), &mut || round * 0x0a_0a0a);
+        let places = [stage.tab.at(20, 20), stage.tab.at(222, 155)];
+        let before = places.map(|at| stage.tab.canvas[at]);
+        let mut seen = [false; 2];
+        let begun = stage.now;
+        while !seen[0] {
+            stage.step();
+            seen = std::array::from_fn(|place| stage.tab.canvas[places[place]] != before[place]);
+            assert_eq!(seen[0], seen[1], "round {round}, after {} ms", stage.now - begun);
+            assert!(stage.now < begun + 1_000, "round {round}");
+        }
+        stage.rest(5_000);
+    }
+    assert!(stage.frames >= 19);
 }
 
 #[test]

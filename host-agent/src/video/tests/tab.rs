@@ -25,6 +25,8 @@ pub(super) struct Tab {
     painted_by: Vec<u32>,
     came: BTreeSet<u32>,
     painted: BTreeSet<u32>,
+    /// Steps of these were not painted, and never will be: a frame of theirs that comes later makes them no better.
+    failed: BTreeSet<u32>,
     /// Updates that wait, until when at the latest, and the cells that they touch.
     waiting: BTreeMap<u32, (Vec<u8>, u64, BTreeSet<usize>)>,
     /// Frames that are awaited: by the update's number, the timestamp and the cells.
@@ -51,6 +53,7 @@ impl Tab {
             painted_by: vec![0; grid.count()],
             came: BTreeSet::new(),
             painted: BTreeSet::new(),
+            failed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             awaited: BTreeMap::new(),
             last: None,
@@ -133,20 +136,24 @@ impl Tab {
     }
 
     fn carry_out(&mut self, update: &Update<'_>) {
-        let mut whole = true;
         for step in &update.steps {
-            whole &= match step {
+            let whole = match step {
                 Step::Tile { area, coded } => self.tile(update.number, *area, coded),
                 Step::Move { since, from_x, from_y, to } => {
                     self.shift(update.number, *since, (*from_x, *from_y), *to)
                 }
-                Step::Frame { timestamp, cells, .. } => self.frame(update.number, *timestamp, cells),
+                Step::Frame { timestamp, cells, .. } => {
+                    self.frame(update.number, *timestamp, cells);
+                    true
+                }
             };
+            if !whole {
+                self.failed.insert(update.number);
+                self.missing = true;
+            }
         }
-        if whole {
+        if !self.awaited.contains_key(&update.number) {
             self.painted.insert(update.number);
-        } else if !self.awaited.contains_key(&update.number) {
-            self.missing = true;
         }
     }
 
@@ -204,11 +211,10 @@ impl Tab {
         self.awaited.iter().any(|(by, (_, cells))| cells.contains(&cell) && self.painted_by[cell] <= *by)
     }
 
-    fn frame(&mut self, number: u32, timestamp: u32, cells: &Cells) -> bool {
+    fn frame(&mut self, number: u32, timestamp: u32, cells: &Cells) {
         let cells: Vec<usize> = cells.indices(self.grid.count()).collect();
         self.awaited.insert(number, (timestamp, cells));
         self.paint_awaited();
-        self.painted.contains(&number)
     }
 
     /// A frame was decoded.
@@ -262,13 +268,15 @@ impl Tab {
         self.untold_since = None;
         let painted = (0..128)
             .filter(|back| {
-                self.highest.checked_sub(*back).is_some_and(|number| self.painted.contains(&number))
+                self.highest
+                    .checked_sub(*back)
+                    .is_some_and(|number| self.painted.contains(&number) && !self.failed.contains(&number))
             })
             .fold(0_u128, |bits, back| bits | 1 << back);
         Some(Painted { highest: self.highest, painted })
     }
 
-    fn at(&self, x: u16, y: u16) -> usize {
+    pub(super) fn at(&self, x: u16, y: u16) -> usize {
         usize::from(y) * usize::from(self.grid.width) + usize::from(x)
     }
 }
