@@ -459,6 +459,8 @@ fn what_one_look_brings_is_seen_at_once() {
         let mut dice = Dice(u64::from(round));
         fill(&mut stage, Rect::new(0, 0, 128, 128), &mut || dice.roll(1 << 24) as u32);
         fill(&mut stage, Rect::new(220, 150, 9, 16), &mut || round * 0x0a_0a0a);
+        // The next frame is not due yet.
+        stage.last_frame = stage.now;
         let places = [stage.tab.at(20, 20), stage.tab.at(222, 155)];
         let before = places.map(|at| stage.tab.canvas[at]);
         let mut seen = [false; 2];
