@@ -80,6 +80,9 @@ pub enum Negotiate {
     RestartWanted {
         /// The peer connection.
         epoch: Epoch,
+        /// No address of the host's that it was made with is left: nothing but a new one will do.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        anew: bool,
     },
 }
 
@@ -90,7 +93,7 @@ impl Negotiate {
             Self::Offer { epoch, .. }
             | Self::Answer { epoch, .. }
             | Self::Candidate { epoch, .. }
-            | Self::RestartWanted { epoch } => *epoch,
+            | Self::RestartWanted { epoch, .. } => *epoch,
         }
     }
 

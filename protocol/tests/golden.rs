@@ -261,7 +261,8 @@ fn signaling() {
         Negotiate::Offer { epoch, sdp: Sdp("v=0…".into()) },
         Negotiate::Answer { epoch, sdp: Sdp("v=0…".into()) },
         Negotiate::Candidate { epoch, candidate },
-        Negotiate::RestartWanted { epoch },
+        Negotiate::RestartWanted { epoch, anew: false },
+        Negotiate::RestartWanted { epoch, anew: true },
     ];
     let info = HostInfo { system: "Debian 12".into(), machine: "reception".into(), headless: false };
     let technician = Technician { name: "Ada".into(), organisation: "Example Ltd".into() };

@@ -34,7 +34,10 @@ pub(crate) enum Event {
     /// For the other end, by way of the server.
     Negotiate(Negotiate),
     /// The other end asks for an ICE restart.
-    RestartWanted,
+    RestartWanted {
+        /// By a new connection.
+        anew: bool,
+    },
     /// Both descriptions hold, with these certificates; `None` where they do not name exactly one each.
     Described(Option<Binding>),
     /// The packets flow.
@@ -192,8 +195,8 @@ impl Peer {
             let described = matches!(effect, Effect::Describe(_));
             let promise = match effect {
                 Effect::Start(_) => continue,
-                Effect::Restart => {
-                    (self.sink)(Event::RestartWanted);
+                Effect::Restart | Effect::Anew => {
+                    (self.sink)(Event::RestartWanted { anew: effect == Effect::Anew });
                     continue;
                 }
                 Effect::Describe(Sdp(sdp)) => {

@@ -109,6 +109,8 @@ pub struct State {
     host_present: bool,
     host_gone_until_ms: Option<u64>,
     next_epoch: Epoch,
+    /// When a new peer connection was made because the host had lost its addresses.
+    anew_ms: Option<u64>,
     peer: Option<Peer>,
     met: bool,
     held: Rights,
@@ -140,6 +142,7 @@ impl State {
             host_present: false,
             host_gone_until_ms: None,
             next_epoch: Epoch(0),
+            anew_ms: None,
             peer: None,
             met: false,
             held: Rights::NONE,
@@ -369,7 +372,7 @@ impl State {
                 self.travels(epoch, relayed, sure, busy, effects);
             }
             Event::NetworkHint => self.hinted(effects),
-            Event::RestartWanted(epoch) => self.restart_wanted(epoch, effects),
+            Event::RestartWanted { epoch, anew } => self.restart_wanted(epoch, anew, effects),
             Event::Described(epoch, binding) => {
                 self.answered(epoch);
                 self.describe(epoch, binding, effects);

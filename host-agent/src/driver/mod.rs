@@ -16,6 +16,7 @@ mod peer;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -116,6 +117,8 @@ struct Seat {
 struct Peer {
     epoch: Epoch,
     transport: Arc<dyn Transport>,
+    /// This computer's addresses when it was made, to which its sockets are bound.
+    addresses: Vec<IpAddr>,
 }
 
 /// What the threads say.
@@ -130,6 +133,7 @@ struct Driver {
     ui: Box<dyn Ui>,
     signal: Signal,
     connect: Box<dyn Connect>,
+    interfaces: Interfaces,
     video: Video,
     input: Input,
     files: Files,
@@ -172,6 +176,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         ui,
         signal,
         connect,
+        interfaces: interfaces.clone(),
         video,
         input,
         files,

@@ -47,9 +47,10 @@ impl Driver {
             Negotiated::Start(epoch) => {
                 self.lose_peer(viewer);
                 self.of(viewer, Event::NewPeer);
+                let addresses = self.interfaces.addresses();
                 let (transport, events) = self.connect.connect(&self.ice_servers).await?;
                 if let Some(seat) = self.seats.get_mut(&viewer) {
-                    seat.peer = Some(Peer { epoch, transport });
+                    seat.peer = Some(Peer { epoch, transport, addresses });
                     seat.events = Some(events);
                     seat.relayed = None;
                 }
@@ -71,7 +72,7 @@ impl Driver {
                 }
             }
             // The viewer's part; what only a host may send was sorted out before.
-            Negotiated::Restart => {}
+            Negotiated::Restart | Negotiated::Anew => {}
         }
         Ok(())
     }
@@ -88,12 +89,20 @@ impl Driver {
         }
     }
 
-    /// Asks the technician's end for an ICE restart: it alone offers.
+    /// Asks the technician's end for an ICE restart, or for a new connection: it alone offers.
     pub(super) fn want_restart(&self, viewer: ViewerId) {
-        if let Some(peer) = self.peer(viewer) {
-            tracing::info!("the technician's end is asked for a new path");
-            self.tell(viewer, Negotiate::RestartWanted { epoch: peer.epoch });
-        }
+        let Some(peer) = self.peer(viewer) else { return };
+        let anew = self.is_stranded(viewer, peer);
+        tracing::info!(anew, "the technician's end is asked for a new path");
+        self.tell(viewer, Negotiate::RestartWanted { epoch: peer.epoch, anew });
+    }
+
+    /// Whether no address is left that the connection was made with: its sockets can send nothing, whatever is negotiated. By
+    /// way of a relay it would go on, and files with it.
+    fn is_stranded(&self, viewer: ViewerId, peer: &Peer) -> bool {
+        let relayed = self.seats.get(&viewer).is_some_and(|seat| seat.relayed == Some(true));
+        let now = self.interfaces.addresses();
+        !relayed && !peer.addresses.is_empty() && peer.addresses.iter().all(|address| !now.contains(address))
     }
 
     /// Something of the negotiation with this tab, by way of the server.

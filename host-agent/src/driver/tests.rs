@@ -2,6 +2,8 @@
 
 mod guests;
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
 use nearhand_desktop::fake::{self, Control, Injected};
@@ -70,6 +72,9 @@ impl Connect for FakeConnect {
 /// What the host's end of every connection uses: its own certificate and the browser's.
 const FINGERPRINTS: [[u8; 32]; 2] = [[3; 32], [4; 32]];
 
+/// Where the customer's computer is at first.
+const FIRST_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
 fn code() -> Code {
     "482 913 705".parse().unwrap()
 }
@@ -85,7 +90,7 @@ struct Stage {
     from_server: mpsc::Sender<signal::Event>,
     to_server: mpsc::Receiver<HostToServer>,
     redial: Arc<tokio::sync::Notify>,
-    addresses: tokio::sync::watch::Sender<std::collections::BTreeSet<std::net::IpAddr>>,
+    addresses: tokio::sync::watch::Sender<BTreeSet<IpAddr>>,
     desktop: Control,
     downloads: tempfile::TempDir,
     driver: JoinHandle<Result<CloseReason, DriverError>>,
@@ -108,7 +113,7 @@ impl Stage {
         let (interrupt, interrupted) = mpsc::channel(1);
         let (from_server, server) = mpsc::channel(8);
         let (signal, to_server, redial) = Signal::fake();
-        let (addresses, watched) = tokio::sync::watch::channel(std::collections::BTreeSet::new());
+        let (addresses, watched) = tokio::sync::watch::channel([FIRST_ADDRESS].into());
         let (desktop, control) = fake::desktop(64, 48);
         let downloads = tempfile::tempdir().unwrap();
         let driver = tokio::spawn(run(Parts {
@@ -180,6 +185,16 @@ impl Stage {
             let message = timeout(PATIENCE, self.to_server.recv()).await.expect("a share").expect("one");
             if let HostToServer::Share { share } = message {
                 return share;
+            }
+        }
+    }
+
+    /// The host's next wish for a restart, and whether by a new connection.
+    async fn wants_restart(&mut self) -> (Epoch, bool) {
+        loop {
+            let message = timeout(PATIENCE, self.to_server.recv()).await.expect("a wish").expect("one");
+            if let HostToServer::Negotiate(Negotiate::RestartWanted { epoch, anew }) = message {
+                return (epoch, anew);
             }
         }
     }
@@ -461,16 +476,10 @@ async fn a_lost_peer_releases_keys_and_a_reloaded_tab_goes_on() {
 async fn a_changed_network_leads_back_to_the_server_and_asks_for_a_restart() {
     let mut stage = Stage::connected().await;
     stage.gives(Right::View).await;
-    stage.addresses.send_replace(["192.0.2.7".parse().unwrap()].into());
+    stage.addresses.send_replace([FIRST_ADDRESS, "192.0.2.7".parse().unwrap()].into());
     timeout(PATIENCE, stage.redial.notified()).await.expect("a new connection to the server");
     stage.welcome().await;
-    loop {
-        let message = timeout(PATIENCE, stage.to_server.recv()).await.expect("a wish").expect("one");
-        if let HostToServer::Negotiate(Negotiate::RestartWanted { epoch }) = message {
-            assert_eq!(epoch, Epoch(1));
-            break;
-        }
-    }
+    assert_eq!(stage.wants_restart().await, (Epoch(1), false));
     let servers = |recorded: &Recorded| match recorded {
         Recorded::IceServers(servers) => servers.iter().any(|server| server.urls == ["turn:relay"]),
         _ => false,
@@ -488,6 +497,24 @@ async fn a_changed_network_leads_back_to_the_server_and_asks_for_a_restart() {
     stage.sees(|seen| matches!(seen, Seen::Told(News::PeerConnected))).await;
     stage.sees(|seen| matches!(seen, Seen::Told(News::Path { relayed: true }))).await;
     stage.goes_on(0).await;
+    stage.interrupt.send(()).await.unwrap();
+    stage.ends().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_of_which_no_address_is_left_is_to_be_made_anew() {
+    let mut stage = Stage::connected().await;
+    stage.gives(Right::View).await;
+    stage.addresses.send_replace(["198.51.100.7".parse().unwrap()].into());
+    timeout(PATIENCE, stage.redial.notified()).await.expect("a new connection to the server");
+    stage.welcome().await;
+    assert_eq!(stage.wants_restart().await, (Epoch(1), true));
+    // The new one is made with the new address: when that stays, there is a way to restart.
+    stage.join(1).await;
+    stage.addresses.send_replace(["198.51.100.7".parse().unwrap(), FIRST_ADDRESS].into());
+    timeout(PATIENCE, stage.redial.notified()).await.expect("a new connection to the server");
+    stage.welcome().await;
+    assert_eq!(stage.wants_restart().await, (Epoch(2), false));
     stage.interrupt.send(()).await.unwrap();
     stage.ends().await.unwrap();
 }

@@ -84,7 +84,7 @@ fuzz_target!(|input: (u64, Vec<Step>)| {
             }
             Step::RestartWanted(epoch) => {
                 assert!(
-                    negotiation.receive(Negotiate::RestartWanted { epoch: Epoch(epoch.into()) }).len() <= 1
+                    negotiation.receive(Negotiate::RestartWanted { epoch: Epoch(epoch.into()), anew: epoch % 2 == 0 }).len() <= 1
                 );
             }
             Step::Candidate(epoch) => {

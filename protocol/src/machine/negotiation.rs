@@ -20,6 +20,8 @@ pub enum Effect {
     AddCandidate(Candidate),
     /// The host asks for an ICE restart: offer again, with new credentials.
     Restart,
+    /// The host asks for a new peer connection: this one has no address left to restart with.
+    Anew,
 }
 
 /// One end's view of the negotiation.
@@ -78,10 +80,10 @@ impl Negotiation {
                     }
                 }
             }
-            Negotiate::RestartWanted { .. } => {
+            Negotiate::RestartWanted { anew, .. } => {
                 // Before the first answer there is nothing to restart: that offer is still on its way.
                 if self.epoch == Some(epoch) && self.described {
-                    effects.push(Effect::Restart);
+                    effects.push(if anew { Effect::Anew } else { Effect::Restart });
                 }
             }
         }
@@ -143,10 +145,12 @@ mod tests {
     fn a_restart_is_for_the_connection_that_is_current_and_described() {
         let mut viewer = Negotiation::new();
         viewer.begin(Epoch(3));
-        let wanted = |epoch| Negotiate::RestartWanted { epoch: Epoch(epoch) };
+        let wanted = |epoch| Negotiate::RestartWanted { epoch: Epoch(epoch), anew: false };
         assert_eq!(viewer.receive(wanted(3)), []);
         viewer.receive(answer(3));
         assert_eq!(viewer.receive(wanted(3)), [Effect::Restart]);
+        let anew = Negotiate::RestartWanted { epoch: Epoch(3), anew: true };
+        assert_eq!(viewer.receive(anew), [Effect::Anew]);
         assert_eq!(viewer.receive(wanted(2)), []);
         assert_eq!(viewer.receive(wanted(4)), []);
         assert!(wanted(3).allowed_from(Seat::Host) && !wanted(3).allowed_from(Seat::Viewer));
@@ -173,7 +177,7 @@ mod tests {
                 let effects = host.receive(match kind {
                     0 => offer(epoch),
                     1 => answer(epoch),
-                    2 => Negotiate::RestartWanted { epoch: Epoch(epoch) },
+                    2 => Negotiate::RestartWanted { epoch: Epoch(epoch), anew: false },
                     _ => candidate(epoch),
                 });
                 for effect in effects {
@@ -184,7 +188,7 @@ mod tests {
                             described = false;
                         }
                         Effect::Describe(_) => described = true,
-                        Effect::AddCandidate(_) | Effect::Restart => prop_assert!(described),
+                        Effect::AddCandidate(_) | Effect::Restart | Effect::Anew => prop_assert!(described),
                     }
                 }
                 prop_assert!(host.waiting.len() <= MAX_WAITING);

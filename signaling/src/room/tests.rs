@@ -246,7 +246,7 @@ fn each_end_says_what_is_its_own_to_say() {
     }
     for wrong in [
         ViewerToServer::Negotiate(answer()),
-        ViewerToServer::Negotiate(Negotiate::RestartWanted { epoch: Epoch(CLOCK) }),
+        ViewerToServer::Negotiate(Negotiate::RestartWanted { epoch: Epoch(CLOCK), anew: false }),
         ViewerToServer::End { reason: CloseReason::CustomerEnded },
         ViewerToServer::End { reason: CloseReason::TooLong },
     ] {

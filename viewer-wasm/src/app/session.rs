@@ -170,7 +170,7 @@ impl App {
             rtc::Event::Negotiate(message) => {
                 return self.server.send(&ViewerToServer::Negotiate(message));
             }
-            rtc::Event::RestartWanted => self.advance(Event::RestartWanted(epoch)),
+            rtc::Event::RestartWanted { anew } => self.advance(Event::RestartWanted { epoch, anew }),
             rtc::Event::Up => self.advance(Event::LinkUp(epoch)),
             rtc::Event::Broken => self.advance(Event::LinkBroken(epoch)),
             rtc::Event::Failed => self.advance(Event::LinkFailed(epoch)),

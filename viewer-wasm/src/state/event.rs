@@ -65,7 +65,12 @@ pub enum Event {
     /// The browser says that this machine's network has changed, or is there again.
     NetworkHint,
     /// The host asks for an ICE restart.
-    RestartWanted(Epoch),
+    RestartWanted {
+        /// Of this connection.
+        epoch: Epoch,
+        /// Or rather for a new one: it has no address any more that this one was made with.
+        anew: bool,
+    },
     /// Both of its descriptions hold, for the first time or again; without a binding where they do not name exactly one
     /// certificate each.
     Described(Epoch, Option<Binding>),

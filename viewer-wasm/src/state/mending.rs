@@ -177,9 +177,16 @@ impl State {
     }
 
     /// The host asks for a restart. One that is under way serves it too, unless it was answered before the host's network changed.
-    pub(super) fn restart_wanted(&mut self, epoch: Epoch, effects: &mut Vec<Effect>) {
+    /// Where nothing is left of the host's addresses a restart brings nothing, since its sockets are bound to them.
+    pub(super) fn restart_wanted(&mut self, epoch: Epoch, anew: bool, effects: &mut Vec<Effect>) {
         let now_ms = self.now_ms;
+        let anew = anew && self.anew_ms.is_none_or(|last_ms| now_ms - last_ms >= RETRY_MS);
         let Some(peer) = self.current(epoch).filter(|peer| peer.control_open) else { return };
+        if anew {
+            self.anew_ms = Some(now_ms);
+            self.start(effects);
+            return;
+        }
         let recent = peer
             .pulse
             .restart

@@ -501,7 +501,7 @@ fn event(kind: u8, value: u32, current: Option<Epoch>) -> Event {
             sure: value.is_multiple_of(3),
             busy: value.is_multiple_of(8),
         },
-        31 => Event::RestartWanted(epoch),
+        31 => Event::RestartWanted { epoch, anew: value.is_multiple_of(3) },
         32 => Event::NetworkHint,
         33 => Event::Traffic(epoch),
         18 => Event::Heard(ToViewer::Notice(Notice::ScreenUnavailable)),

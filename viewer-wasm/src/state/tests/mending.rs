@@ -181,9 +181,9 @@ fn a_hint_of_the_browser_is_looked_into() {
 
 #[test]
 fn the_host_may_ask_and_two_restarts_never_cross() {
-    let wanted = || Event::RestartWanted(Epoch(7));
+    let wanted = || Event::RestartWanted { epoch: Epoch(7), anew: false };
     let mut state = controlling();
-    assert_eq!(state.handle(1100, Event::RestartWanted(Epoch(6))), []);
+    assert_eq!(state.handle(1100, Event::RestartWanted { epoch: Epoch(6), anew: true }), []);
     assert_eq!(state.handle(1100, wanted()), [Effect::RestartIce]);
     assert_eq!(state.handle(1200, wanted()), [], "it is under way");
     state.handle(1300, described(7));
@@ -194,6 +194,19 @@ fn the_host_may_ask_and_two_restarts_never_cross() {
         now_ms += 250;
     }
     assert!(state.handle(now_ms, wanted()).contains(&Effect::RestartIce), "its network has changed again");
+}
+
+#[test]
+fn a_host_without_its_addresses_gets_a_new_connection_but_not_again_and_again() {
+    let wanted = |epoch| Event::RestartWanted { epoch: Epoch(epoch), anew: true };
+    let mut state = controlling();
+    let now_ms = 1_500;
+    assert!(state.handle(now_ms, wanted(7)).contains(&Effect::StartPeer(Epoch(8))));
+    assert_eq!(state.handle(now_ms + 100, wanted(7)), [], "that one is gone");
+    // Whoever is between the two can say so as often as they like.
+    state.handle(now_ms + 100, Event::ControlOpen(Epoch(8)));
+    assert!(!state.handle(now_ms + 200, wanted(8)).contains(&Effect::StartPeer(Epoch(9))));
+    assert!(state.handle(now_ms + RETRY_MS, wanted(8)).contains(&Effect::StartPeer(Epoch(9))));
 }
 
 #[test]
