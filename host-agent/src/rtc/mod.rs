@@ -128,6 +128,10 @@ pub trait Transport: Send + Sync + 'static {
     /// (40 packets a millisecond). Meant for a small multiple of the encoder's target; the least is 0.5 Mbit/s.
     fn set_pacing(&self, bits_per_second: Option<u32>);
 
+    /// A message on an unreliable channel did not come, as the browser told by its own numbers: a sign of a bad line, which
+    /// media would give later or, where there are none, not at all.
+    fn missed(&self) {}
+
     /// What is known about the way to the browser.
     fn stats(&self) -> Stats;
 

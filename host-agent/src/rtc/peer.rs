@@ -311,6 +311,10 @@ impl Transport for Peer {
         self.video.set_pacing(bits_per_second);
     }
 
+    fn missed(&self) {
+        self.shared.missed(Instant::now());
+    }
+
     fn stats(&self) -> Stats {
         Stats { way: self.video.way(), ..self.shared.snapshot() }
     }

@@ -130,6 +130,11 @@ impl Shared {
         self.twice().told(now, reports.len(), lost, &line);
     }
 
+    /// A message did not come.
+    pub(super) fn missed(&self, now: Instant) {
+        self.twice().missed(now);
+    }
+
     fn twice(&self) -> MutexGuard<'_, Twice> {
         self.twice.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -26,6 +26,14 @@ const MOST: f64 = 1_000_000.0;
 const SHARE: f64 = 0.2;
 /// And at once, as time.
 const AT_ONCE: f64 = 0.1;
+/// One message that did not come makes the line a suspect for this long, and each further one within [`RECENT`] for twice as
+/// long, up to this. Where nothing but small updates go there is no media to tell of losses, and the three that would prove
+/// them take seconds.
+const SUSPECTED: Duration = Duration::from_secs(4);
+const LONGEST: Duration = Duration::from_mins(1);
+const RECENT: Duration = Duration::from_secs(30);
+/// Bytes of copies per second while it is no more than suspected: small updates, nothing that could fill a narrow line.
+const MOST_SUSPECTED: f64 = 40_000.0;
 
 /// What is known of the line's losses, and what may be spent against them.
 #[derive(Debug)]
@@ -35,6 +43,8 @@ pub(super) struct Twice {
     heard: Option<Instant>,
     full: Option<Instant>,
     bad: bool,
+    /// Since when it has been a suspect, and for how long.
+    suspected: Option<(Instant, Duration)>,
     rate: f64,
     level: f64,
     filled: Option<Instant>,
@@ -49,6 +59,7 @@ impl Twice {
             heard: None,
             full: None,
             bad: false,
+            suspected: None,
             rate: MOST,
             level: MOST * AT_ONCE,
             filled: None,
@@ -78,11 +89,32 @@ impl Twice {
         self.bad = self.lost >= (self.packets * least).max(LEAST_LOST * if self.bad { 0.5 } else { 1.0 });
     }
 
+    /// A message of ours did not come.
+    pub(super) fn missed(&mut self, now: Instant) {
+        if self.is_full(now) {
+            return;
+        }
+        let again = self.suspected.filter(|(since, lasts)| now < *since + *lasts + RECENT);
+        let lasts = match again {
+            // A burst of losses is one.
+            Some((since, lasts)) if now < since + SUSPECTED / 4 => lasts,
+            Some((_, lasts)) => (lasts * 2).min(LONGEST),
+            None => SUSPECTED,
+        };
+        self.suspected = Some((now, lasts));
+    }
+
     /// Whether packets leave twice now.
     pub(super) fn is_on(&self, now: Instant) -> bool {
-        self.bad
-            && !self.is_full(now)
-            && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < FORGOTTEN)
+        !self.is_full(now) && (self.is_bad(now) || self.is_suspected(now))
+    }
+
+    fn is_bad(&self, now: Instant) -> bool {
+        self.bad && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < FORGOTTEN)
+    }
+
+    fn is_suspected(&self, now: Instant) -> bool {
+        self.suspected.is_some_and(|(since, lasts)| now < since + lasts)
     }
 
     /// Whether this datagram does.
@@ -91,7 +123,8 @@ impl Twice {
             return false;
         }
         let passed = self.filled.replace(now).map_or(0.0, |filled| (now - filled).as_secs_f64());
-        self.level = (self.level + passed * self.rate).min(self.rate * AT_ONCE);
+        let rate = if self.is_bad(now) { self.rate } else { self.rate.min(MOST_SUSPECTED) };
+        self.level = (self.level + passed * rate).min(rate * AT_ONCE);
         let bytes = datagram.len() as f64;
         let enough = self.level >= bytes;
         if enough {
@@ -145,6 +178,41 @@ mod tests {
             twice.told(now, 1_000, 4, &line(0, None));
             assert!(!twice.is_on(now), "good enough");
         }
+    }
+
+    #[test]
+    fn one_message_that_did_not_come_makes_a_suspect_for_a_while_and_longer_each_time() {
+        let (mut twice, now) = (Twice::new(), Instant::now());
+        assert!(!twice.is_on(now));
+        twice.missed(now);
+        assert!(twice.is_on(now + MS * 3_999) && !twice.is_on(now + SUSPECTED));
+        // Of those that are lost together the first one counts.
+        twice.missed(now + MS * 50);
+        assert!(!twice.is_on(now + SUSPECTED + MS * 50));
+        let again = now + MS * 10_000;
+        twice.missed(again);
+        assert!(twice.is_on(again + MS * 7_999) && !twice.is_on(again + SUSPECTED * 2));
+        let much_later = now + MS * 100_000;
+        twice.missed(much_later);
+        assert!(!twice.is_on(much_later + SUSPECTED));
+        // What a full line drops is no sign.
+        let full = much_later + MS * 100_000;
+        twice.told(full, 20, 0, &line(60, None));
+        twice.missed(full);
+        assert!(!twice.is_on(full + AFTER_FULL));
+    }
+
+    #[test]
+    fn a_suspect_gets_copies_of_small_updates_only() {
+        let (mut twice, now) = (Twice::new(), Instant::now());
+        let copied = |twice: &mut Twice, begin: Instant| {
+            (0..1_000).filter(|look| twice.copies(begin + MS * *look, &DATA)).count() * DATA.len()
+        };
+        twice.missed(now);
+        let bytes = copied(&mut twice, now);
+        assert!((36_000..=44_000).contains(&bytes), "{bytes}");
+        twice.told(now + MS * 1_000, 100, 5, &line(0, None));
+        assert!(copied(&mut twice, now + MS * 1_000) > 900_000);
     }
 
     #[test]

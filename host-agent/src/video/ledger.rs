@@ -54,12 +54,14 @@ pub(super) struct Ledger {
     entries: VecDeque<Entry>,
     highest: u32,
     patience: u32,
+    /// Updates that did not come, though later ones did.
+    missed: usize,
 }
 
 impl Ledger {
     /// Nothing was sent.
     pub(super) const fn new() -> Self {
-        Self { last: 0, entries: VecDeque::new(), highest: 0, patience: 1 }
+        Self { last: 0, entries: VecDeque::new(), highest: 0, patience: 1, missed: 0 }
     }
 
     /// The number of the next update.
@@ -131,7 +133,7 @@ impl Ledger {
     pub(super) fn lost(&mut self, now: Instant, round_trip: Duration) -> Vec<Sent> {
         let (highest, patience) = (self.highest, self.patience);
         let mut lost: Vec<Sent> = Vec::new();
-        let mut silent = false;
+        let (mut silent, mut missed) = (false, 0);
         self.entries.retain_mut(|entry| {
             let due =
                 !entry.moved && (entry.overtaken_by(highest) || now >= entry.deadline(round_trip, patience));
@@ -139,15 +141,22 @@ impl Ledger {
             let spoilt = entry.copies_from(&lost);
             if due || spoilt {
                 silent |= due && !entry.missing;
+                missed += usize::from(due && entry.missing && entry.sent.cells.is_empty());
                 lost.push(entry.sent.take());
             }
             !(due || spoilt)
         });
         self.settle();
+        self.missed += missed;
         if silent {
             self.patience = (self.patience * 2).min(MOST_PATIENCE);
         }
         lost
+    }
+
+    /// How many updates did not come though later ones did, since this was asked last. Frames don't count: they go another way.
+    pub(super) const fn take_missed(&mut self) -> usize {
+        std::mem::replace(&mut self.missed, 0)
     }
 
     /// When something may be lost.
@@ -263,6 +272,7 @@ mod tests {
         assert!(ledger.misses_some());
         assert!(ledger.lost(now + ROUND_TRIP, ROUND_TRIP).is_empty(), "it may have been overtaken");
         assert_eq!(numbers(&ledger.lost(now + ROUND_TRIP * 3, ROUND_TRIP)), [1]);
+        assert_eq!((ledger.take_missed(), ledger.take_missed()), (1, 0));
         (4..=8).for_each(|number| assert!(ledger.sent(update(number, now)).is_none()));
         ledger.painted(&Painted { highest: 8, painted: 0b0_1111 });
         assert_eq!(numbers(&ledger.lost(now, ROUND_TRIP)), [4]);
@@ -280,6 +290,7 @@ mod tests {
             now = deadline;
             assert_eq!(numbers(&ledger.lost(now, ROUND_TRIP)), [number]);
         }
+        assert_eq!(ledger.take_missed(), 0, "the tab may sleep");
         ledger.painted(&Painted { highest: 4, painted: 0 });
         assert!(ledger.sent(update(5, now)).is_none());
         assert!(ledger.deadline(ROUND_TRIP).expect("one") - now <= LEAST_WAIT);

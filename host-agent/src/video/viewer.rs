@@ -324,6 +324,9 @@ impl Viewer {
             tracing::trace!(number = sent.number, "an update was lost");
             self.lose(&sent, now);
         }
+        if self.ledger.take_missed() > 0 {
+            self.transport.missed();
+        }
         if let Some(then) = self.ledger.deadline(round_trip) {
             attended.at(then);
         }
