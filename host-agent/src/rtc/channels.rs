@@ -23,6 +23,9 @@ const QUEUE: usize = 4096;
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// And after this long where nothing happened.
 const DRAIN_LOOK_LATEST: Duration = Duration::from_millis(80);
+/// Where neither the line is measured by it nor anybody waits to send more: a browser acknowledges a single packet after 200 ms,
+/// and each look wakes an idle program.
+const CALM_LOOK: Duration = Duration::from_millis(250);
 /// How often file data looks whether it may go on.
 const YIELD_LOOK: Duration = Duration::from_millis(2);
 
@@ -74,6 +77,12 @@ impl Outgoing {
                 mpsc::error::TrySendError::Closed(_) => SendError::Closed,
             }
         })
+    }
+
+    /// How soon SCTP is looked at after something was sent.
+    fn first_look(&self) -> Duration {
+        let measures = matches!(self.channel, Channel::FileData | Channel::Picture | Channel::Frames);
+        if measures || self.was_high.load(Relaxed) { DRAIN_LOOK } else { CALM_LOOK }
     }
 
     /// Notes how much SCTP still holds, and whether that is news to whoever waits to send more.
@@ -196,7 +205,7 @@ async fn write(
     let mut meter = Meter::new(now);
     // Everything else is small, or wanted at once.
     let mut share = (outgoing.channel == Channel::FileData).then(|| Share::new(now));
-    let mut look = DRAIN_LOOK;
+    let mut look = outgoing.first_look();
     loop {
         let outstanding = outgoing.outstanding.load(Relaxed);
         let may_go = share.as_ref().is_none_or(|share| {
@@ -209,7 +218,7 @@ async fn write(
             None
         } else if outstanding > 0 {
             // The stack tells when its buffer crosses a threshold, but not reliably when it counts differently from
-            // us; looks while something is under way cannot miss. A browser acknowledges a single packet after 200 ms.
+            // us; looks while something is under way cannot miss.
             match tokio::time::timeout(look, messages.recv()).await {
                 Ok(None) => return,
                 Ok(message) => message,
@@ -240,7 +249,8 @@ async fn write(
         }
         let before = outstanding;
         let Ok(outstanding) = data_channel.outstanding_bytes().await else { return };
-        look = if outstanding == before { (look * 2).min(DRAIN_LOOK_LATEST) } else { DRAIN_LOOK };
+        let first = outgoing.first_look();
+        look = if outstanding == before { (look * 2).min(DRAIN_LOOK_LATEST.max(first)) } else { first };
         note(&mut meter, share.as_mut(), outgoing.channel, outstanding, shared);
         if let Some(event) = outgoing.look(outstanding)
             && events.of(outgoing.channel).send(event).await.is_err()
