@@ -38,6 +38,8 @@ use allowance::code;
 const REFUSED: Duration = Duration::from_millis(15);
 /// While it lags.
 const LAGS: Duration = Duration::from_millis(3);
+/// While it stands still.
+const STANDS: Duration = Duration::from_millis(15);
 /// A technician may look at something else this often.
 const LOOK_ELSEWHERE: Duration = Duration::from_millis(200);
 /// And may have everything sent anew.
@@ -90,6 +92,8 @@ pub(super) struct Viewer {
     repaired: Bucket,
     window: Window,
     sharpening: Sharpening,
+    /// The channel carries nothing just now.
+    stands: bool,
     refused_until: Option<Instant>,
 }
 
@@ -138,6 +142,7 @@ impl Viewer {
             repaired: Bucket::default(),
             window: Window::default(),
             sharpening: Sharpening::new(),
+            stands: false,
             refused_until: None,
         }
     }
@@ -340,6 +345,14 @@ impl Viewer {
             return attended;
         }
         self.refused_until = None;
+        let under_way = self.transport.buffered(Channel::Picture);
+        self.stands = self.window.stands(now, under_way, round_trip);
+        if self.stands {
+            // Neither an update nor what announces a frame would come through: all of it is merged until something does.
+            self.stay();
+            attended.at(now + STANDS);
+            return attended;
+        }
         if self.lags(now) || !self.ledger.has_room() {
             self.stay();
             if self.undecided || !matches!(repair::next(&self.cells, now, pointer), Repair::Nothing) {
@@ -376,7 +389,7 @@ impl Viewer {
 
     /// Whether a frame would be for anything.
     pub(super) fn wants_frame(&self) -> bool {
-        self.is_watching() && self.cells.by_video().next().is_some()
+        self.is_watching() && !self.stands && self.cells.by_video().next().is_some()
     }
 
     /// What is told to the panel, where it is open and the time has come; else when.

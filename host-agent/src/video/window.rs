@@ -14,6 +14,11 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const AHEAD: f64 = 1.5;
 /// What is carried is looked at over so many round trips.
 const LOOKS: u32 = 2;
+/// The channel stands still where nothing was acknowledged for so long, and two round trips: a browser acknowledges a single
+/// packet after 200 ms, and a timer of SCTP takes a second at least.
+const STANDS: Duration = Duration::from_millis(300);
+/// But not for longer: what is sent then at the latest shows whether it really does.
+const STOOD: Duration = Duration::from_secs(4);
 /// How far the rate follows where the line carried less though it was full.
 const FOLLOWS: f64 = 0.3;
 
@@ -26,12 +31,26 @@ pub(super) struct Window {
     /// Bytes per second that were acknowledged.
     rate: f64,
     round_trip: Option<Duration>,
+    /// When more was acknowledged last, or nothing was under way, and how much was acknowledged by then.
+    moved: Option<(Instant, u64)>,
 }
 
 impl Window {
     /// So many bytes were given to the channel.
     pub(super) const fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+    }
+
+    /// Whether the channel carries nothing just now, where so many bytes are not acknowledged. What is sent meanwhile comes
+    /// after all that waits there, and shows what is long past by then.
+    pub(super) fn stands(&mut self, now: Instant, under_way: usize, round_trip: Duration) -> bool {
+        let acknowledged = self.sent.saturating_sub(under_way as u64);
+        let moved = match self.moved {
+            Some((since, had)) if under_way > 0 && acknowledged <= had => since,
+            _ => now,
+        };
+        self.moved = Some((moved, acknowledged));
+        (STANDS + round_trip * 2..STOOD).contains(&now.saturating_duration_since(moved))
     }
 
     /// How many bytes more may be sent now, where so many are not acknowledged.
@@ -110,5 +129,28 @@ mod tests {
         let mut narrow = Window { sent: 0, since: None, ..window };
         fill(&mut narrow, 200_000.0, round_trip, 5);
         assert!(narrow.limit(round_trip) <= LEAST + 8_000, "{}", narrow.limit(round_trip));
+    }
+
+    #[test]
+    fn it_stands_where_nothing_is_acknowledged_and_not_for_ever() {
+        let (mut window, start) = (Window::default(), Instant::now());
+        let ms = |ms: u64| start + Duration::from_millis(ms);
+        let round_trip = Duration::from_millis(20);
+        assert!(!window.stands(ms(0), 0, round_trip));
+        window.sent(1_000);
+        // A browser takes its time with a single packet.
+        assert!(!window.stands(ms(5), 1_000, round_trip));
+        assert!(!window.stands(ms(250), 1_000, round_trip));
+        assert!(!window.stands(ms(6_000), 0, round_trip));
+        window.sent(3_000);
+        assert!(!window.stands(ms(6_010), 3_000, round_trip));
+        assert!(!window.stands(ms(6_300), 2_000, round_trip), "some came");
+        assert!(!window.stands(ms(6_600), 2_000, round_trip));
+        assert!(window.stands(ms(6_650), 2_000, round_trip));
+        window.sent(500);
+        assert!(window.stands(ms(6_700), 2_500, round_trip), "what is added is no sign");
+        assert!(!window.stands(ms(6_800), 1_500, round_trip));
+        assert!(window.stands(ms(10_700), 1_500, round_trip));
+        assert!(!window.stands(ms(10_800), 1_500, round_trip), "it is tried again");
     }
 }
