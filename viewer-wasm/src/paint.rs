@@ -25,6 +25,9 @@ const MOST_WAITING: usize = 64;
 const WAIT_MS: f64 = 30.0;
 /// How long an update waits for its frame, in milliseconds, before it is painted in parts.
 const FRAME_MS: f64 = 200.0;
+/// How long a step whose frame was left out waits for the announcement of the later one that is there, in milliseconds. Painted
+/// at once it would be ahead of updates that are still on their way, and those would paint something old over it.
+const LATE_MS: f64 = 100.0;
 /// Most steps that wait for their frame.
 const MOST_AWAITED: usize = 64;
 /// Most rectangles that are remembered as painted while a frame was awaited.
@@ -56,6 +59,8 @@ struct Awaited {
     cells: Set,
     /// What later steps painted in the meantime; `None`: too much to know.
     over: Option<Vec<Area>>,
+    /// Since when there is a later frame, which nothing has announced.
+    late_ms: Option<f64>,
 }
 
 /// An update that waits for another one, or for its frame.
@@ -109,6 +114,8 @@ pub struct Painter {
     awaited: Vec<Awaited>,
     /// The timestamp of the newest frame, while the canvas holds it.
     newest: Option<u32>,
+    /// The latest timestamp that an update has named.
+    announced: Option<u32>,
     /// Updates painted.
     painted: u64,
 }
@@ -177,6 +184,13 @@ impl Painter {
             self.history.fail(update.number);
             return Err(error);
         }
+        for step in &update.steps {
+            if let Step::Frame { timestamp, .. } = step
+                && !self.is_announced(*timestamp)
+            {
+                self.announced = Some(*timestamp);
+            }
+        }
         let done = if let Some(patience_ms) = self.ready(&update).patience_ms() {
             self.wait(&update, bytes, now_ms, patience_ms);
             Ok(())
@@ -189,16 +203,27 @@ impl Painter {
     /// A frame of the video is there, which the canvas holds from now on.
     pub fn frame(&mut self, timestamp: u32, now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
         self.newest = Some(timestamp);
-        let due = |awaited: &mut Awaited| is_at_or_after(timestamp, awaited.timestamp);
+        self.go_on(now_ms, canvas)
+    }
+
+    /// Paints what waited for the frame that is there.
+    fn paint_awaited(&mut self, now_ms: f64, canvas: &mut impl Canvas) {
+        let Some(newest) = self.newest else { return };
+        let announced = self.is_announced(newest);
+        let due = |awaited: &mut Awaited| {
+            is_at_or_after(newest, awaited.timestamp)
+                && (announced
+                    || newest == awaited.timestamp
+                    || now_ms >= *awaited.late_ms.get_or_insert(now_ms) + LATE_MS)
+        };
         let due: Vec<Awaited> = self.awaited.extract_if(.., due).collect();
         for awaited in due {
-            if self.paint_frame(&awaited, timestamp, canvas) {
+            if self.paint_frame(&awaited, newest, canvas) {
                 self.settle(awaited.number, now_ms, true);
             } else {
                 self.history.fail(awaited.number);
             }
         }
-        self.go_on(now_ms, canvas)
     }
 
     /// The areas that a frame with this timestamp would paint, and how much of the frame holds the view; for who wants to
@@ -230,7 +255,9 @@ impl Painter {
     /// When [`Self::tick`] or [`Self::tell`] has something to do; `None` while nothing is pending.
     pub fn due_ms(&self) -> Option<f64> {
         let waiting = self.waiting.iter().map(|waiting| waiting.until_ms).reduce(f64::min);
-        [waiting, self.history.due_ms()].into_iter().flatten().reduce(f64::min)
+        let late = self.awaited.iter().filter_map(|awaited| awaited.late_ms).reduce(f64::min);
+        let late = late.map(|since_ms| since_ms + LATE_MS);
+        [waiting, late, self.history.due_ms()].into_iter().flatten().reduce(f64::min)
     }
 
     /// Whether this update makes sense in this view, and can be afforded.
@@ -280,7 +307,14 @@ impl Painter {
     }
 
     fn has_frame(&self, timestamp: u32) -> bool {
-        self.newest.is_some_and(|newest| is_at_or_after(newest, timestamp))
+        self.newest.is_some_and(|newest| {
+            newest == timestamp || (is_at_or_after(newest, timestamp) && self.is_announced(newest))
+        })
+    }
+
+    /// Whether an update has named this frame, or a later one.
+    fn is_announced(&self, timestamp: u32) -> bool {
+        self.announced.is_some_and(|announced| is_at_or_after(announced, timestamp))
     }
 
     /// An update that waits is to paint here before this one.
@@ -339,7 +373,16 @@ impl Painter {
         let mut cells = Set::new(self.grid.len());
         named.indices(self.grid.len()).for_each(|cell| cells.add(cell));
         let (timestamp, width, height) = (*timestamp, *width, *height);
-        Some(Awaited { number: key.number(), key, timestamp, width, height, cells, over: Some(Vec::new()) })
+        Some(Awaited {
+            number: key.number(),
+            key,
+            timestamp,
+            width,
+            height,
+            cells,
+            over: Some(Vec::new()),
+            late_ms: None,
+        })
     }
 
     fn is_awaited(&self, area: Area, before: Key) -> bool {
@@ -351,6 +394,7 @@ impl Painter {
     /// Carries out what waited for something that has come, or that did not come in time.
     fn go_on(&mut self, now_ms: f64, canvas: &mut impl Canvas) -> Result<(), WireError> {
         let mut result = Ok(());
+        self.paint_awaited(now_ms, canvas);
         let mut at = 0;
         while let Some(next) = self.waiting.get(at) {
             let update: Update<'_> = wire::decode_borrowed(&next.bytes)?;
@@ -418,7 +462,7 @@ impl Painter {
         if awaited.cells.iter().any(|cell| self.grid.may(cell, awaited.key) == May::Not) {
             awaited.over = None;
         }
-        if let Some(newest) = self.newest.filter(|newest| is_at_or_after(*newest, awaited.timestamp)) {
+        if let Some(newest) = self.newest.filter(|_| self.has_frame(awaited.timestamp)) {
             return self.paint_frame(&awaited, newest, canvas);
         }
         let at = self.awaited.partition_point(|other| other.key < awaited.key);

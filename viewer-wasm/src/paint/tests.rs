@@ -286,6 +286,7 @@ fn moves_wait_for_frames_of_what_they_copy() {
     // What a later frame shows may be moved already.
     bench.update(4, vec![frame(2000, &[0])]).unwrap();
     bench.frame(2001, 10);
+    bench.later(LATE_MS);
     bench.update(5, vec![shift(4, (0, 0), CELL_1)]).unwrap();
     assert_eq!((bench.pixels.get(64, 0), bench.told(&[4, 5])), (9, vec![true, false]));
 }
@@ -326,7 +327,29 @@ fn what_waits_for_a_frame_that_does_not_come_is_painted_in_parts() {
     assert_eq!(bench.pixels.get(0, 0), 2, "both, in their order");
     assert_eq!(bench.told(&[1, 2]), [false, true]);
     bench.frame(1003, 9);
+    bench.later(LATE_MS);
     assert_eq!((bench.pixels.get(64, 64), bench.told(&[1])), (9, vec![true]));
+}
+
+#[test]
+fn a_later_frame_is_not_painted_before_what_was_sent_before_it() {
+    let mut bench = Bench::new();
+    bench.update(1, vec![frame(1000, &[0, 1])]).unwrap();
+    bench.frame(2000, 9);
+    assert_eq!(bench.pixels.get(0, 0), 0, "whoever shows it has not said so");
+    bench.update(2, vec![step(&tile(CELL_0, 1))]).unwrap();
+    assert_eq!(bench.pixels.get(0, 0), 1);
+    bench.update(3, vec![frame(2000, &[0])]).unwrap();
+    assert_eq!([(0, 0), (64, 0)].map(|(x, y)| bench.pixels.get(x, y)), [9, 9]);
+    assert_eq!(bench.told(&[1, 2, 3]), [true; 3]);
+    // What says so may be lost.
+    bench.update(4, vec![frame(3000, &[1])]).unwrap();
+    bench.frame(4000, 10);
+    assert!(bench.painter.due_ms().is_some_and(|due_ms| due_ms <= bench.now_ms + LATE_MS));
+    bench.later(LATE_MS - 1.0);
+    assert_eq!(bench.pixels.get(64, 0), 9);
+    bench.later(1.0);
+    assert_eq!((bench.pixels.get(64, 0), bench.told(&[4])), (10, vec![true]));
 }
 
 #[test]
