@@ -46,11 +46,11 @@ impl Window {
     pub(super) fn stands(&mut self, now: Instant, under_way: usize, round_trip: Duration) -> bool {
         let acknowledged = self.sent.saturating_sub(under_way as u64);
         let moved = match self.moved {
-            Some((since, had)) if under_way > 0 && acknowledged <= had => since,
-            _ => now,
+            Some(moved) if under_way > 0 && acknowledged <= moved.1 => moved,
+            _ => (now, acknowledged),
         };
-        self.moved = Some((moved, acknowledged));
-        (STANDS + round_trip * 2..STOOD).contains(&now.saturating_duration_since(moved))
+        self.moved = Some(moved);
+        (STANDS + round_trip * 2..STOOD).contains(&now.saturating_duration_since(moved.0))
     }
 
     /// How many bytes more may be sent now, where so many are not acknowledged.
