@@ -195,8 +195,8 @@ impl Peer {
             let described = matches!(effect, Effect::Describe(_));
             let promise = match effect {
                 Effect::Start(_) => continue,
-                Effect::Restart | Effect::Anew => {
-                    (self.sink)(Event::RestartWanted { anew: effect == Effect::Anew });
+                Effect::Restart { anew } => {
+                    (self.sink)(Event::RestartWanted { anew });
                     continue;
                 }
                 Effect::Describe(Sdp(sdp)) => {

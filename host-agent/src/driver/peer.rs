@@ -72,7 +72,7 @@ impl Driver {
                 }
             }
             // The viewer's part; what only a host may send was sorted out before.
-            Negotiated::Restart | Negotiated::Anew => {}
+            Negotiated::Restart { .. } => {}
         }
         Ok(())
     }

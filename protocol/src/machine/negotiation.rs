@@ -19,9 +19,10 @@ pub enum Effect {
     /// Add the peer's candidate.
     AddCandidate(Candidate),
     /// The host asks for an ICE restart: offer again, with new credentials.
-    Restart,
-    /// The host asks for a new peer connection: this one has no address left to restart with.
-    Anew,
+    Restart {
+        /// Or rather for a new peer connection: this one has no address left to restart with.
+        anew: bool,
+    },
 }
 
 /// One end's view of the negotiation.
@@ -83,7 +84,7 @@ impl Negotiation {
             Negotiate::RestartWanted { anew, .. } => {
                 // Before the first answer there is nothing to restart: that offer is still on its way.
                 if self.epoch == Some(epoch) && self.described {
-                    effects.push(if anew { Effect::Anew } else { Effect::Restart });
+                    effects.push(Effect::Restart { anew });
                 }
             }
         }
@@ -148,9 +149,9 @@ mod tests {
         let wanted = |epoch| Negotiate::RestartWanted { epoch: Epoch(epoch), anew: false };
         assert_eq!(viewer.receive(wanted(3)), []);
         viewer.receive(answer(3));
-        assert_eq!(viewer.receive(wanted(3)), [Effect::Restart]);
+        assert_eq!(viewer.receive(wanted(3)), [Effect::Restart { anew: false }]);
         let anew = Negotiate::RestartWanted { epoch: Epoch(3), anew: true };
-        assert_eq!(viewer.receive(anew), [Effect::Anew]);
+        assert_eq!(viewer.receive(anew), [Effect::Restart { anew: true }]);
         assert_eq!(viewer.receive(wanted(2)), []);
         assert_eq!(viewer.receive(wanted(4)), []);
         assert!(wanted(3).allowed_from(Seat::Host) && !wanted(3).allowed_from(Seat::Viewer));
@@ -188,7 +189,7 @@ mod tests {
                             described = false;
                         }
                         Effect::Describe(_) => described = true,
-                        Effect::AddCandidate(_) | Effect::Restart | Effect::Anew => prop_assert!(described),
+                        Effect::AddCandidate(_) | Effect::Restart { .. } => prop_assert!(described),
                     }
                 }
                 prop_assert!(host.waiting.len() <= MAX_WAITING);
