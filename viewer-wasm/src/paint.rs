@@ -63,6 +63,13 @@ struct Awaited {
     late_ms: Option<f64>,
 }
 
+impl Awaited {
+    /// Whether this frame is the awaited one or a later one, which may be painted in its place some time.
+    const fn is_met_by(&self, newest: u32) -> bool {
+        is_at_or_after(newest, self.timestamp)
+    }
+}
+
 /// An update that waits for another one, or for its frame.
 #[derive(Debug)]
 struct Waiting {
@@ -211,9 +218,8 @@ impl Painter {
         let Some(newest) = self.newest else { return };
         let announced = self.is_announced(newest);
         let due = |awaited: &mut Awaited| {
-            is_at_or_after(newest, awaited.timestamp)
-                && (announced
-                    || newest == awaited.timestamp
+            awaited.is_met_by(newest)
+                && (serves(newest, announced, awaited.timestamp)
                     || now_ms >= *awaited.late_ms.get_or_insert(now_ms) + LATE_MS)
         };
         let due: Vec<Awaited> = self.awaited.extract_if(.., due).collect();
@@ -255,8 +261,10 @@ impl Painter {
     /// When [`Self::tick`] or [`Self::tell`] has something to do; `None` while nothing is pending.
     pub fn due_ms(&self) -> Option<f64> {
         let waiting = self.waiting.iter().map(|waiting| waiting.until_ms).reduce(f64::min);
-        let late = self.awaited.iter().filter_map(|awaited| awaited.late_ms).reduce(f64::min);
-        let late = late.map(|since_ms| since_ms + LATE_MS);
+        let late =
+            self.awaited.iter().filter(|awaited| self.newest.is_some_and(|newest| awaited.is_met_by(newest)));
+        let late =
+            late.filter_map(|awaited| awaited.late_ms).reduce(f64::min).map(|since_ms| since_ms + LATE_MS);
         [waiting, late, self.history.due_ms()].into_iter().flatten().reduce(f64::min)
     }
 
@@ -307,9 +315,7 @@ impl Painter {
     }
 
     fn has_frame(&self, timestamp: u32) -> bool {
-        self.newest.is_some_and(|newest| {
-            newest == timestamp || (is_at_or_after(newest, timestamp) && self.is_announced(newest))
-        })
+        self.newest.is_some_and(|newest| serves(newest, self.is_announced(newest), timestamp))
     }
 
     /// Whether an update has named this frame, or a later one.
@@ -443,7 +449,7 @@ impl Painter {
                     may_move && painted && self.copy(key, from, *to, canvas)
                 }
                 Step::Frame { .. } => {
-                    self.awaited_by(key, step).is_none_or(|awaited| self.expect(awaited, canvas))
+                    self.awaited_by(key, step).is_none_or(|awaited| self.expect(awaited, now_ms, canvas))
                 }
             };
         }
@@ -457,7 +463,7 @@ impl Painter {
     }
 
     /// A frame is to paint: the one that is there already, or one that is awaited from now on.
-    fn expect(&mut self, mut awaited: Awaited, canvas: &mut impl Canvas) -> bool {
+    fn expect(&mut self, mut awaited: Awaited, now_ms: f64, canvas: &mut impl Canvas) -> bool {
         // It was overtaken by a step that painted a part of one of its cells: which part, nobody wrote down.
         if awaited.cells.iter().any(|cell| self.grid.may(cell, awaited.key) == May::Not) {
             awaited.over = None;
@@ -465,6 +471,7 @@ impl Painter {
         if let Some(newest) = self.newest.filter(|_| self.has_frame(awaited.timestamp)) {
             return self.paint_frame(&awaited, newest, canvas);
         }
+        awaited.late_ms = self.newest.filter(|newest| awaited.is_met_by(*newest)).map(|_| now_ms);
         let at = self.awaited.partition_point(|other| other.key < awaited.key);
         self.awaited.insert(at, awaited);
         true
@@ -564,6 +571,11 @@ impl Painter {
         }
         all
     }
+}
+
+/// Whether this frame may be painted where one with that timestamp was to be: it is the one, or a later one that was announced.
+const fn serves(newest: u32, announced: bool, timestamp: u32) -> bool {
+    newest == timestamp || (announced && is_at_or_after(newest, timestamp))
 }
 
 /// Timestamps of RTP wrap around.
