@@ -332,9 +332,6 @@ impl Viewer {
         if self.ledger.take_missed() > 0 {
             self.transport.missed();
         }
-        if let Some(then) = self.ledger.deadline(round_trip) {
-            attended.at(then);
-        }
         if self.watch.paused {
             self.stay();
             return attended;
@@ -385,6 +382,11 @@ impl Viewer {
             self.repair(now, screen, coder, (pointer, running), &mut attended);
         }
         attended
+    }
+
+    /// When something of what was sent may be lost, and [`Self::attend`] is to look.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.ledger.deadline(self.round_trip())
     }
 
     /// Whether a frame would be for anything.

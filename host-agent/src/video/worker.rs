@@ -203,6 +203,10 @@ impl<'a> Worker<'a> {
                 Ok(sent) => more |= sent,
                 Err(until) => wake.at(until),
             }
+            // After all that is sent: the very first update may be the one that does not come.
+            if let Some(then) = viewer.deadline() {
+                wake.at(then);
+            }
         }
         if more {
             return Ok(Some(Duration::ZERO));

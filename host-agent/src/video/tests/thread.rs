@@ -120,6 +120,19 @@ async fn nothing_is_shown_without_leave() {
 }
 
 #[tokio::test]
+async fn a_picture_that_did_not_come_is_sent_again_though_nothing_else_happens() {
+    let mut thread = Thread::start(64, 64);
+    let one = thread.join(0).await;
+    timeout(PATIENCE, one.wait_for(tile_at(0, 0))).await.expect("the first picture");
+    let twice = async {
+        while one.recorded().iter().filter(|what| tile_at(0, 0)(what)).count() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, twice).await.expect("nobody said that it was painted");
+}
+
+#[tokio::test]
 async fn garbage_of_one_viewer_does_no_harm_to_another() {
     let mut thread = Thread::start(200, 100);
     let (bad, good) = (thread.join(0).await, thread.join(1).await);
