@@ -24,8 +24,8 @@ use nearhand_protocol::version::{Capabilities, Version};
 
 pub use event::{Announcement, Effect, Event};
 pub use mending::{
-    ANSWER_MS, BETTER_MS, CONNECT_MS, HINTED_MS, KEPT_MS, MEND_MS, RARELY_MS, RESTART_MS, RETRY_MS,
-    SILENT_MS, SUSPECT_MS, UNANSWERED_MS,
+    ANSWER_MS, BETTER_MS, CONNECT_MS, DUMB_AFTER_MS, DUMB_MS, HINTED_MS, KEPT_MS, MEND_MS, RARELY_MS,
+    RESTART_MS, RETRY_MS, SILENT_MS, SUSPECT_MS, UNANSWERED_MS,
 };
 pub use phase::{Phase, may_live_on};
 pub use proving::{Known, PROVE_MS, Seed};
@@ -298,7 +298,7 @@ impl State {
         let slept = now_ms.saturating_sub(self.now_ms) > SLEPT_MS;
         self.now_ms = self.now_ms.max(now_ms);
         if let Some(peer) = self.peer.as_mut().filter(|_| slept) {
-            peer.pulse.beat(self.now_ms);
+            peer.pulse.excuse(self.now_ms);
             peer.awaited_ms = peer.awaited_ms.map(|_| self.now_ms);
         }
         self.take(event, &mut effects);

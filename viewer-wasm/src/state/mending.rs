@@ -27,6 +27,12 @@ pub const UNANSWERED_MS: u64 = 8_000;
 pub const CONNECT_MS: u64 = 15_000;
 /// A peer connection that failed at once is not replaced before it is so old, in milliseconds.
 pub const RETRY_MS: u64 = 2_000;
+/// After a silence of this length the data channels wait for a timer of SCTP, which has doubled with each packet in vain: longer
+/// than a new peer connection takes, in milliseconds.
+pub const DUMB_AFTER_MS: u64 = 3_000;
+/// So long the host may say nothing although packets flow again after such a silence: as long as the connection took to come up,
+/// within these bounds, in milliseconds.
+pub const DUMB_MS: core::ops::RangeInclusive<u64> = 500..=4_000;
 /// How long a last picture is kept for a new peer connection, in milliseconds; the host keeps the rights as long.
 pub const KEPT_MS: u64 = 60_000;
 /// The pauses between attempts to find a better path than a relay, where this session had one before, in milliseconds; the
@@ -65,7 +71,11 @@ pub(super) struct Pulse {
     unanswered: u8,
     /// The browser said that the network has changed, and nothing came since.
     hinted_ms: Option<u64>,
+    /// Since when packets flow again after a long silence, while the host has said nothing.
+    dumb_ms: Option<u64>,
     restart: Option<Restart>,
+    /// A file is on its way.
+    busy: bool,
     /// Attempts for a better path so far, and when the next is due; `None` on a direct one.
     tried: usize,
     better_ms: Option<u64>,
@@ -80,7 +90,9 @@ impl Pulse {
             pinged_ms: now_ms,
             unanswered: 0,
             hinted_ms: None,
+            dumb_ms: None,
             restart: None,
+            busy: false,
             tried: 0,
             better_ms: None,
             sure_ms: None,
@@ -89,6 +101,20 @@ impl Pulse {
 
     /// Something came.
     pub(super) const fn beat(&mut self, now_ms: u64) {
+        if now_ms - self.heard_ms >= DUMB_AFTER_MS {
+            self.dumb_ms = Some(now_ms);
+        }
+        self.excuse(now_ms);
+    }
+
+    /// The host said something, so the data channels carry.
+    pub(super) const fn said(&mut self, now_ms: u64) {
+        self.excuse(now_ms);
+        self.dumb_ms = None;
+    }
+
+    /// Its silence so far is not held against it.
+    pub(super) const fn excuse(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
         self.unanswered = 0;
         self.hinted_ms = None;
@@ -118,7 +144,14 @@ impl State {
         let age_ms = now_ms - peer.started_ms;
         let restart_ms =
             (2 * (peer.opened_ms - peer.started_ms)).clamp(*RESTART_MS.start(), *RESTART_MS.end());
+        let patience_ms = (peer.opened_ms - peer.started_ms).clamp(*DUMB_MS.start(), *DUMB_MS.end());
+        // A file goes on where it was once the channels carry again; with a new connection it would begin anew.
+        let dumb = !sick
+            && !peer.pulse.busy
+            && peer.control_open
+            && peer.pulse.dumb_ms.is_some_and(|since_ms| now_ms - since_ms >= patience_ms);
         let anew = match (peer.link, &mut peer.pulse.restart) {
+            _ if dumb => true,
             (Link::Broken { failed: true, .. }, _) if !peer.control_open => age_ms >= RETRY_MS,
             _ if !peer.control_open => age_ms >= CONNECT_MS,
             (_, None) => {
@@ -233,6 +266,7 @@ impl State {
         let pauses_ms = self.pauses_ms;
         let Some(peer) = self.current(epoch) else { return };
         let pulse = &mut peer.pulse;
+        pulse.busy = busy;
         if !relayed {
             pulse.tried = 0;
             pulse.better_ms = None;

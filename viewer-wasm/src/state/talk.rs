@@ -15,7 +15,7 @@ impl State {
         peer.control_open = true;
         // Data came through: whatever the connection state lags behind, the link is there.
         peer.link = Link::Up;
-        peer.pulse.beat(now_ms);
+        peer.pulse.said(now_ms);
         peer.opened_ms = now_ms;
         self.unreached = 0;
         let hello = Hello { version: Version::CURRENT, capabilities: self.capabilities };
@@ -28,7 +28,7 @@ impl State {
         let Some(peer) = self.peer.as_mut().filter(|peer| peer.control_open) else { return };
         // It came through, so the packets flow; what the browser says of the link lags behind.
         peer.link = Link::Up;
-        peer.pulse.beat(now_ms);
+        peer.pulse.said(now_ms);
         let introduces = matches!(message, ToViewer::Hello(_) | ToViewer::Prove(_) | ToViewer::End(_));
         if !introduces && !self.believes() {
             return;

@@ -86,6 +86,54 @@ fn a_restart_in_vain_is_followed_by_a_new_connection_over_the_last_picture() {
     assert!(!state.keeps_last());
 }
 
+/// Away for six seconds, then packets flow again; says when a new connection was made, if the host says nothing until `until_ms`.
+fn dumb(busy: bool, until_ms: u64, then: Event) -> Option<u64> {
+    let mut state = controlling();
+    state.handle(1001, Event::Travels { epoch: Epoch(7), relayed: false, sure: false, busy });
+    pass(&mut state, 1250, 2500);
+    state.handle(2600, Event::SignalLost);
+    pass(&mut state, 2750, 6750);
+    state.handle(6800, welcome(true, 9));
+    state.handle(6900, described(7));
+    state.handle(7000, Event::Traffic(Epoch(7)));
+    let mut followed = Vec::new();
+    for now_ms in (7010..until_ms).step_by(100) {
+        let effects = state.handle(now_ms, Event::Traffic(Epoch(7)));
+        followed.extend(effects.into_iter().map(|effect| (now_ms, effect)));
+    }
+    state.handle(until_ms, then);
+    followed.extend(pass(&mut state, until_ms + 50, until_ms + 1000));
+    when(&followed, &Effect::StartPeer(Epoch(9)))
+}
+
+#[test]
+fn a_host_that_says_nothing_after_a_long_silence_gets_a_new_connection() {
+    let soon_ms = 7000 + *DUMB_MS.start();
+    let made_ms = dumb(false, 9000, Event::Tick).unwrap();
+    assert!((soon_ms..=soon_ms + 110).contains(&made_ms), "{made_ms}");
+    assert_eq!(dumb(false, 7300, proof(7)), None, "it said something");
+    assert_eq!(dumb(true, 9000, Event::Tick), None, "a file would begin anew");
+}
+
+#[test]
+fn a_short_silence_or_a_slow_beginning_is_no_reason_for_a_new_connection() {
+    let mut state = controlling();
+    pass(&mut state, 1250, 2500);
+    state.handle(2600, described(7));
+    for now_ms in (1000 + DUMB_AFTER_MS - 1..20_000).step_by(100) {
+        assert!(!state.handle(now_ms, Event::Traffic(Epoch(7))).contains(&Effect::StartPeer(Epoch(8))));
+    }
+    let mut state = tab();
+    state.handle(0, welcome(true, 7));
+    pass(&mut state, 250, 5000);
+    for event in [described(7), Event::LinkUp(Epoch(7)), Event::ControlOpen(Epoch(7))] {
+        state.handle(5100, event);
+    }
+    for now_ms in (5200..9000).step_by(100) {
+        assert!(!state.handle(now_ms, Event::Traffic(Epoch(7))).contains(&Effect::StartPeer(Epoch(8))));
+    }
+}
+
 #[test]
 fn a_slow_network_gets_more_time_for_a_restart() {
     let mut state = tab();
