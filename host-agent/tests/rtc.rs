@@ -13,9 +13,11 @@ use nearhand_protocol::frame::FrameChunk;
 use nearhand_protocol::wire::decode_borrowed;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tokio::net::UdpSocket;
 use webrtc::data_channel::DataChannelEvent;
-use webrtc::peer_connection::RTCConfigurationBuilder;
+use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceCandidateInit};
 
 fn config() -> PeerConfig {
     PeerConfig {
@@ -145,6 +147,68 @@ async fn feedback_tells_what_the_line_carries() {
     assert!(capacity.bits > 100_000, "{stats:?}");
     assert!(stats.loss.is_some() && stats.round_trip.is_some(), "{stats:?}");
     host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_part_of_the_handshake_is_repeated_when_the_browser_repeats_its_own() {
+    let (host, mut events) = Peer::new(&config()).await.expect("peer");
+    let browser = Browser::new(true).await;
+    browser.negotiate(&host, false).await;
+    let mut line = None;
+    let open = async {
+        loop {
+            match events.next().await.expect("the host's connection ended") {
+                Event::ChannelOpen(Channel::Control) => return,
+                Event::LocalCandidate(candidate) if line.is_none() => {
+                    let words: Vec<&str> = candidate.candidate.split(' ').collect();
+                    let (ip, port) = (words[4].parse().expect("address"), words[5].parse().expect("port"));
+                    let (through, _) = line.insert(losing_line(SocketAddr::new(ip, port)).await);
+                    let init = RTCIceCandidateInit {
+                        candidate: candidate.candidate.replacen(words[5], &through.port().to_string(), 1),
+                        sdp_mid: candidate.sdp_mid.clone(),
+                        sdp_mline_index: candidate.sdp_m_line_index,
+                        ..Default::default()
+                    };
+                    browser.connection.add_ice_candidate(init).await.expect("the line's candidate");
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(browser::PATIENCE, open).await.expect("in time");
+    host.close().await;
+    line.expect("a candidate").1.abort();
+}
+
+/// A line to the host that loses its certificate and what is with it, twice: the first time each end repeats its part by
+/// its own clock, in whatever order. The browser reaches it at this address.
+async fn losing_line(host: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    /// Content type of a record, and message type behind the headers (RFC 6347, 4.1 and 4.2.2).
+    const HANDSHAKE: u8 = 22;
+    const CERTIFICATE: u8 = 11;
+    let near = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
+    let far = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
+    let through = near.local_addr().expect("address");
+    let carried = tokio::spawn(async move {
+        let (mut browser, mut lost) = (None, 0);
+        let (mut there, mut back) = ([0; 2048], [0; 2048]);
+        loop {
+            tokio::select! {
+                Ok((length, from)) = near.recv_from(&mut there) => {
+                    browser = Some(from);
+                    let _ = far.send_to(&there[..length], host).await;
+                }
+                Ok((length, _)) = far.recv_from(&mut back) => {
+                    if lost < 2 && back[0] == HANDSHAKE && back[13] == CERTIFICATE {
+                        lost += 1;
+                    } else if let Some(browser) = browser {
+                        let _ = near.send_to(&back[..length], browser).await;
+                    }
+                }
+            }
+        }
+    });
+    (through, carried)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,7 @@ pub mod fake;
 mod feedback;
 mod fingerprint;
 mod frames;
+mod handshake;
 mod interfaces;
 pub(crate) mod line;
 mod mdns;

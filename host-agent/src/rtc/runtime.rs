@@ -1,6 +1,7 @@
 //! What the stack stands on: tokio, with relays put under its sockets and a remedy for its late wake-ups.
 
 use super::anchor::{Anchors, WaysIn};
+use super::handshake::{Handshake, Sent};
 use super::relay::{self, Inbox, Relays, Route};
 use super::stats::Shared;
 use std::fmt;
@@ -31,6 +32,7 @@ pub(super) struct RelayRuntime {
     /// `None`: sockets stay where the stack bound them.
     anchors: Option<Arc<Anchors>>,
     shared: Arc<Shared>,
+    handshake: Arc<Handshake>,
     /// How often the stack slept since something happened.
     slept: Arc<AtomicU8>,
 }
@@ -43,7 +45,7 @@ impl fmt::Debug for RelayRuntime {
 
 impl RelayRuntime {
     pub(super) fn new(relays: Arc<Relays>, anchors: Option<Arc<Anchors>>, shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { relays, anchors, shared, slept: Arc::default() })
+        Arc::new(Self { relays, anchors, shared, handshake: Arc::default(), slept: Arc::default() })
     }
 }
 
@@ -75,6 +77,7 @@ impl Runtime for RelayRuntime {
             given: AtomicUsize::new(0),
             relays: self.relays.clone(),
             shared: self.shared.clone(),
+            handshake: self.handshake.clone(),
         }))
     }
 
@@ -166,6 +169,7 @@ struct Socket {
     given: AtomicUsize,
     relays: Arc<Relays>,
     shared: Arc<Shared>,
+    handshake: Arc<Handshake>,
 }
 
 impl fmt::Debug for Socket {
@@ -188,6 +192,40 @@ impl Socket {
         }
         sent
     }
+
+    /// Sends it to a peer, a relay or a STUN server.
+    fn send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let length = transmit.contents.len();
+        match self.relays.route(transmit.destination) {
+            None => self.send_to_peer(cx, transmit),
+            Some(Route::Relay(link)) => {
+                let size = transmit.segment_size.unwrap_or(length).max(1);
+                let mut datagrams = transmit.contents.chunks(size);
+                let sent = datagrams
+                    .try_for_each(|datagram| relay::send(&link, &self.inbox, transmit.destination, datagram));
+                Poll::Ready(sent.map(|()| length))
+            }
+            Some(Route::Stun(Some(destination))) => {
+                self.real.poll_send(cx, &Transmit { destination, ..copy(transmit) })
+            }
+            // Its name is still being looked up; the request is repeated.
+            Some(Route::Stun(None)) => Poll::Ready(Ok(length)),
+        }
+    }
+
+    /// Whether the stack is not to hear of this; see [`Handshake`].
+    fn repeats(&self, cx: &mut Context<'_>, datagram: &[u8]) -> bool {
+        let Some(answer) = self.handshake.received(Instant::now(), relay::unwrapped(datagram)) else {
+            return false;
+        };
+        for Sent { to, contents, segment_size } in answer {
+            let transmit =
+                Transmit { destination: to, ecn: None, contents: &contents, segment_size, src_ip: None };
+            // What finds no room is lost, and comes with the next repetition.
+            let _ = self.send(cx, &transmit);
+        }
+        true
+    }
 }
 
 fn copy<'a>(transmit: &Transmit<'a>) -> Transmit<'a> {
@@ -206,32 +244,20 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let length = transmit.contents.len();
-        match self.relays.route(transmit.destination) {
-            None => {
-                let sent = self.send_to_peer(cx, transmit);
-                if let Poll::Ready(Ok(_)) = &sent
-                    && transmit.segment_size.is_none()
-                    && self.shared.copies(Instant::now(), transmit.contents)
-                {
-                    // A copy that finds no room is one that is lost.
-                    let _ = self.send_to_peer(cx, transmit);
-                }
-                sent
+        let now = Instant::now();
+        let sent = self.send(cx, transmit);
+        if let Poll::Ready(Ok(_)) = &sent {
+            let Transmit { destination, contents, segment_size, .. } = *transmit;
+            self.handshake.sent(now, destination, contents, relay::unwrapped(contents), segment_size);
+            if segment_size.is_none()
+                && self.relays.route(destination).is_none()
+                && self.shared.copies(now, contents)
+            {
+                // A copy that finds no room is one that is lost.
+                let _ = self.send_to_peer(cx, transmit);
             }
-            Some(Route::Relay(link)) => {
-                let size = transmit.segment_size.unwrap_or(length).max(1);
-                let mut datagrams = transmit.contents.chunks(size);
-                let sent = datagrams
-                    .try_for_each(|datagram| relay::send(&link, &self.inbox, transmit.destination, datagram));
-                Poll::Ready(sent.map(|()| length))
-            }
-            Some(Route::Stun(Some(destination))) => {
-                self.real.poll_send(cx, &Transmit { destination, ..copy(transmit) })
-            }
-            // Its name is still being looked up; the request is repeated.
-            Some(Route::Stun(None)) => Poll::Ready(Ok(length)),
         }
+        sent
     }
 
     fn poll_recv(
@@ -254,6 +280,9 @@ impl AsyncUdpSocket for Socket {
             meta.addr = from;
             meta.len = length;
             meta.stride = length.max(1);
+            if self.repeats(cx, &datagram) {
+                meta.len = 0;
+            }
             self.given.store(before + 1, Relaxed);
             return Poll::Ready(Ok(1));
         }
@@ -262,8 +291,9 @@ impl AsyncUdpSocket for Socket {
             let datagrams = meta[..count].iter().map(|meta| meta.len.div_ceil(meta.stride.max(1)));
             self.given.store(before + datagrams.sum::<usize>(), Relaxed);
             for (meta, buf) in meta[..count].iter_mut().zip(bufs) {
+                let datagram = &buf[..meta.len.min(buf.len())];
                 // Checks come one by one, so what is dropped is one packet and not several in one buffer.
-                if self.relays.hold.drops(meta.addr, &buf[..meta.len.min(buf.len())], Instant::now()) {
+                if self.relays.hold.drops(meta.addr, datagram, Instant::now()) || self.repeats(cx, datagram) {
                     meta.len = 0;
                     continue;
                 }

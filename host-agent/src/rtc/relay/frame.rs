@@ -16,6 +16,9 @@ const CHANNEL_HEADER: usize = 4;
 /// In every STUN message since RFC 5389.
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
+/// The attribute with what a peer gets or has sent.
+const DATA: u16 = 0x0013;
+
 /// What stands on the stream is neither STUN nor ChannelData: no way to tell where the next message begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the relay sent what is neither STUN nor ChannelData")]
@@ -93,7 +96,6 @@ pub(super) fn is_mismatch(datagram: &[u8]) -> bool {
 /// What a peer sent, in ChannelData or a Data indication (RFC 8656, 11.4 and 12.4).
 pub(super) fn relayed_payload(datagram: &[u8]) -> Option<&[u8]> {
     const DATA_INDICATION: [u8; 2] = [0x00, 0x17];
-    const DATA: u16 = 0x0013;
     match datagram {
         [0x40..=0x4f, _, high, low, payload @ ..] => {
             payload.get(..usize::from(u16::from_be_bytes([*high, *low])))
@@ -101,6 +103,13 @@ pub(super) fn relayed_payload(datagram: &[u8]) -> Option<&[u8]> {
         _ if datagram.starts_with(&DATA_INDICATION) => attribute(datagram, DATA),
         _ => None,
     }
+}
+
+/// What is in it for a peer or from one, in ChannelData or an indication; else all of it.
+pub(in crate::rtc) fn unwrapped(datagram: &[u8]) -> &[u8] {
+    const SEND_INDICATION: [u8; 2] = [0x00, 0x16];
+    let sent = || datagram.starts_with(&SEND_INDICATION).then(|| attribute(datagram, DATA)).flatten();
+    relayed_payload(datagram).or_else(sent).unwrap_or(datagram)
 }
 
 /// Whether this is an ICE check that nominates its pair (RFC 8445, 7.1.2).
@@ -333,6 +342,11 @@ mod tests {
         indication[STUN_HEADER..STUN_HEADER + 4].copy_from_slice(&[0, 0x13, 0, 32]);
         indication[STUN_HEADER + 4..].copy_from_slice(&check);
         assert_eq!(relayed_payload(&indication), Some(&check[..]));
+        let mut sent = indication.clone();
+        sent[1] = 0x16;
+        for wrapped in [&channel[..], &indication, &sent, &check] {
+            assert_eq!(unwrapped(wrapped), &check[..]);
+        }
         assert_eq!(relayed_payload(&check), None);
     }
 
@@ -369,7 +383,7 @@ mod tests {
             let mut deframer = Deframer::default();
             for part in parts {
                 let _ = (allocated(&[&[1, 3], &part[..]].concat()), is_mismatch(&[&[1, 0x14], &part[..]].concat()));
-                let _ = (relayed_payload(&part).map(nominates), nominates(&[&[0, 1], &part[..]].concat()));
+                let _ = (unwrapped(&part), relayed_payload(&part).map(nominates), nominates(&[&[0, 1], &part[..]].concat()));
                 if deframer.push(&part, |datagram| assert!(datagram.len() <= MAX_MESSAGE)).is_err() {
                     break;
                 }

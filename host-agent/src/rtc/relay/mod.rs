@@ -15,6 +15,7 @@ mod url;
 
 use super::config::IceServer;
 use crate::dial::Dialer;
+pub(super) use frame::unwrapped;
 use hold::Hold;
 use link::Link;
 pub(super) use queue::{Inbox, only_looks};
