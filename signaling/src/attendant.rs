@@ -20,13 +20,13 @@ pub const COMMANDS: usize = 64;
 /// Messages that may wait for one connection; a peer that lets more pile up is cut. A negotiation is two dozen.
 pub const OUTBOX: usize = 128;
 
-/// What the room's task is told.
+/// What the room's task is told. Boxed: a channel keeps room for 32 at once, and most rooms only wait.
 #[derive(Debug)]
 pub enum Command {
     /// A connection wants in: its way back, and the event that says who it is.
-    Enter(Outbox, Event),
+    Enter(Box<(Outbox, Event)>),
     /// Anything else.
-    Event(Event),
+    Event(Box<Event>),
 }
 
 /// The way to one connection.
@@ -99,11 +99,12 @@ impl<L: Ledger> Attendant<L> {
                 biased;
                 () = stop.cancelled() => Event::Shutdown,
                 command = commands.recv() => match command {
-                    Some(Command::Enter(outbox, event)) => {
+                    Some(Command::Enter(enters)) => {
+                        let (outbox, event) = *enters;
                         self.connections.insert(outbox.connection, outbox);
                         event
                     }
-                    Some(Command::Event(event)) => event,
+                    Some(Command::Event(event)) => *event,
                     None => Event::Shutdown,
                 },
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(far)), if deadline.is_some() => Event::Tick,
@@ -114,7 +115,8 @@ impl<L: Ledger> Attendant<L> {
                 // Closed before it is emptied: who comes now finds it closed, who came before gets an answer.
                 commands.close();
                 while let Some(command) = commands.recv().await {
-                    if let Command::Enter(outbox, event) = command {
+                    if let Command::Enter(enters) = command {
+                        let (outbox, event) = *enters;
                         self.connections.insert(outbox.connection, outbox);
                         self.step(event);
                     }

@@ -207,7 +207,7 @@ impl<S: Side> Unidentified<S> {
         };
         let enters = S::enters(connection, ticket, hello, given, now);
         // A room that ends at this very moment takes nobody in any more.
-        if handle.commands.send(Command::Enter(outbox, enters)).await.is_err() {
+        if handle.commands.send(Command::Enter(Box::new((outbox, enters)))).await.is_err() {
             return Err(Some(admission::too_late(ticket, &self.app)));
         }
         let commands = handle.commands;
@@ -229,7 +229,7 @@ impl<S: Side> Seated<S> {
         info!("connected");
         let reason = self.exchange(&mut wire).await;
         // First the room, so that the other end knows at once; then the farewell, which may take its time.
-        let left = Command::Event(Event::Left { connection: self.connection });
+        let left = Command::Event(Box::new(Event::Left { connection: self.connection }));
         let _over_already = self.commands.send(left).await;
         info!(reason = reason.map_or("gone", CloseReason::as_str), "disconnected");
         if let Some(reason) = reason {
@@ -253,7 +253,7 @@ impl<S: Side> Seated<S> {
                     match incoming {
                         Incoming::Text(text) => match signal::parse::<S::In>(&text) {
                             Ok(message) => {
-                                let event = Command::Event(S::says(self.connection, message));
+                                let event = Command::Event(Box::new(S::says(self.connection, message)));
                                 if self.commands.send(event).await.is_err() {
                                     return self.closed();
                                 }

@@ -113,7 +113,7 @@ pub(super) async fn end(
     if Some(handle.owner()) != identity.person() {
         return Err(WebError::NotFound);
     }
-    handle.commands.send(Command::Event(Event::Deleted)).await.map_err(|_| WebError::NotFound)?;
+    handle.commands.send(Command::Event(Box::new(Event::Deleted))).await.map_err(|_| WebError::NotFound)?;
     handle.commands.closed().await;
     Ok(StatusCode::NO_CONTENT)
 }

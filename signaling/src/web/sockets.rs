@@ -46,8 +46,8 @@ fn open<S: Side>(
     upgrade
         .max_message_size(MAX_FRAME)
         .max_frame_size(MAX_FRAME)
-        // Signals are small and rare; the default of 128 KiB each would be most of what a waiting session costs.
-        .read_buffer_size(4 * 1024)
+        // Signals are small and rare: a waiting host costs 10 kB in all, and the default would be 128 KiB each.
+        .read_buffer_size(512)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             let tasks = app.tasks.clone();
