@@ -4,123 +4,13 @@
 //! pixels takes a [`ViewGrant`], what injects input a [`ControlGrant`]; both die the moment the right is taken back,
 //! on whatever thread they are by then.
 
-use core::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod proof;
+mod right;
 
-use serde::{Deserialize, Serialize};
+pub use proof::{ControlGrant, Revoked, ViewGrant};
+pub use right::{Right, Rights, UnknownRight};
 
-/// One thing that a technician may be allowed to do. Each is its own yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Right {
-    /// See the screen.
-    View,
-    /// Move the pointer, click and type.
-    Control,
-    /// Send files to the customer.
-    FilesIn,
-    /// Receive files from the customer.
-    FilesOut,
-}
-
-impl Right {
-    /// Every right.
-    pub const ALL: [Self; 4] = [Self::View, Self::Control, Self::FilesIn, Self::FilesOut];
-
-    const fn bit(self) -> u16 {
-        1 << self as u16
-    }
-
-    /// The stable name, as on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Control => "control",
-            Self::FilesIn => "files-in",
-            Self::FilesOut => "files-out",
-        }
-    }
-}
-
-impl fmt::Display for Right {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl core::str::FromStr for Right {
-    type Err = UnknownRight;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRight> {
-        Self::ALL.into_iter().find(|right| right.as_str() == text).ok_or(UnknownRight)
-    }
-}
-
-/// A name that is no right's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such right; there are view, control, files-in and files-out")]
-pub struct UnknownRight;
-
-/// A set of rights. Bits that this version does not know are dropped on receipt: an unknown right is no right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "u16", into = "u16")]
-pub struct Rights(u16);
-
-impl Rights {
-    /// No right at all.
-    pub const NONE: Self = Self(0);
-
-    /// The set with this one right.
-    pub const fn only(right: Right) -> Self {
-        Self(right.bit())
-    }
-
-    /// This set and `right`.
-    #[must_use]
-    pub const fn with(self, right: Right) -> Self {
-        Self(self.0 | right.bit())
-    }
-
-    /// This set but `right`.
-    #[must_use]
-    pub const fn without(self, right: Right) -> Self {
-        Self(self.0 & !right.bit())
-    }
-
-    /// Whether `right` is in the set.
-    pub const fn has(self, right: Right) -> bool {
-        self.0 & right.bit() != 0
-    }
-
-    /// Whether nothing is in the set.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The rights in the set.
-    pub fn iter(self) -> impl Iterator<Item = Right> {
-        Right::ALL.into_iter().filter(move |right| self.has(*right))
-    }
-}
-
-impl From<u16> for Rights {
-    fn from(bits: u16) -> Self {
-        Self(Right::ALL.into_iter().fold(0, |known, right| known | (bits & right.bit())))
-    }
-}
-
-impl From<Rights> for u16 {
-    fn from(rights: Rights) -> Self {
-        rights.0
-    }
-}
-
-impl FromIterator<Right> for Rights {
-    fn from_iter<I: IntoIterator<Item = Right>>(rights: I) -> Self {
-        rights.into_iter().fold(Self::NONE, Self::with)
-    }
-}
+use proof::Live;
 
 /// Who said yes. A right without one of these can't be expressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,52 +19,6 @@ pub enum Consent {
     Customer,
     /// The program was started with `--grant`, for tests only; announced to the server and in the viewer.
     CommandLine,
-}
-
-/// The right that a [`ViewGrant`] or [`ControlGrant`] stood for has been taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the customer has taken this right back")]
-pub struct Revoked;
-
-/// A flag shared by everybody who acts on one right; it only ever goes from live to dead.
-#[derive(Clone, Debug)]
-struct Live(Arc<AtomicBool>);
-
-impl Live {
-    fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
-    }
-
-    fn check(&self) -> Result<(), Revoked> {
-        // Acquire pairs with the Release in `end`: who still sees it live acted before the revocation.
-        if self.0.load(Ordering::Acquire) { Ok(()) } else { Err(Revoked) }
-    }
-
-    fn end(&self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
-/// Leave to see the screen. Every capture of pixels takes one and checks it.
-#[derive(Clone, Debug)]
-pub struct ViewGrant(Live);
-
-impl ViewGrant {
-    /// Whether the leave still holds, at this moment.
-    pub fn check(&self) -> Result<(), Revoked> {
-        self.0.check()
-    }
-}
-
-/// Leave to act with pointer and keyboard. Every injection of input takes one and checks it.
-#[derive(Clone, Debug)]
-pub struct ControlGrant(Live);
-
-impl ControlGrant {
-    /// Whether the leave still holds, at this moment.
-    pub fn check(&self) -> Result<(), Revoked> {
-        self.0.check()
-    }
 }
 
 /// The rights that hold now, each with the consent that gave it.
