@@ -174,9 +174,20 @@ pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {
         }
         Announcement::Given(Right::FilesIn) => ("The customer accepts files.", false),
         Announcement::Given(Right::FilesOut) => ("The customer lets you receive files.", false),
+        Announcement::Given(Right::ClipboardIn) => {
+            ("You may put something into the customer’s clipboard.", false)
+        }
+        Announcement::Given(Right::ClipboardOut) => ("You may fetch what the customer copies.", false),
+        Announcement::Given(Right::Facts) => ("The customer sends what is known of the computer.", false),
+        Announcement::Given(Right::Record) => ("You may keep a recording.", false),
         Announcement::Taken(Right::View) => ("The customer stopped sharing the screen.", true),
         Announcement::Taken(Right::Control) => ("You no longer have control.", false),
         Announcement::Taken(Right::FilesIn | Right::FilesOut) => ("Files are not allowed any more.", false),
+        Announcement::Taken(Right::ClipboardIn | Right::ClipboardOut) => {
+            ("The customer’s clipboard is not shared any more.", false)
+        }
+        Announcement::Taken(Right::Facts) => ("Facts about the computer have to be asked for anew.", false),
+        Announcement::Taken(Right::Record) => ("Recording is not allowed any more.", true),
         Announcement::Notice(Notice::Headless) => {
             ("This customer program runs unattended, for tests.", false)
         }
@@ -205,6 +216,10 @@ const fn refused(right: Right) -> &'static str {
         Right::Control => "The customer does not want to give you control.",
         Right::FilesIn => "The customer does not want to receive files.",
         Right::FilesOut => "The customer does not want to send files.",
+        Right::ClipboardIn => "The customer does not want anything in their clipboard.",
+        Right::ClipboardOut => "The customer does not want to share what they copy.",
+        Right::Facts => "The customer does not want to tell about the computer.",
+        Right::Record => "The customer does not want to be recorded.",
     }
 }
 

@@ -16,6 +16,10 @@ pub const NOS: usize = 3;
 /// How long a no counts.
 pub const NO_SPAN: Duration = Duration::from_mins(10);
 
+/// The rights that this program can do something with; the customer is not asked about others.
+const OFFERED: Rights =
+    Rights::only(Right::View).with(Right::Control).with(Right::FilesIn).with(Right::FilesOut);
+
 /// What the customer is being asked, and will be.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
@@ -59,7 +63,7 @@ impl Session {
     /// The technician asks for rights.
     pub(super) fn ask(&mut self, rights: Rights, now: Instant, out: &mut Vec<Effect>) {
         let silenced = self.is_silenced(now);
-        for right in rights.iter() {
+        for right in rights.iter().filter(|right| OFFERED.has(*right)) {
             if silenced && !self.grants.has(right) && !self.questions.rights().has(right) {
                 self.send_refused(right, out);
                 out.push(Effect::Send(ToViewer::Notice(Notice::NotAsked)));
@@ -160,6 +164,7 @@ impl Session {
             }
             Right::Control => self.input_problem = None,
             Right::FilesIn | Right::FilesOut => self.release_files(right, out),
+            Right::ClipboardIn | Right::ClipboardOut | Right::Facts | Right::Record => {}
         }
     }
 
@@ -171,8 +176,8 @@ impl Session {
                     self.send_refused(Right::Control, out);
                 }
             }
-            Right::Control => {}
             Right::FilesIn | Right::FilesOut => self.refuse_files(right, out),
+            Right::Control | Right::ClipboardIn | Right::ClipboardOut | Right::Facts | Right::Record => {}
         }
     }
 

@@ -50,6 +50,16 @@ pub(super) fn question(question: &Question) -> String {
         (Right::FilesIn, None) => format!("{who} wants to send you files. Allow it?"),
         (Right::FilesOut, Some(file)) => format!("Send the file {file} to {who}?"),
         (Right::FilesOut, None) => format!("{who} wants to receive files that you send. Allow it?"),
+        (Right::ClipboardIn, _) => {
+            format!("{who} wants to put something into your clipboard. Allow it in this session?")
+        }
+        (Right::ClipboardOut, _) => {
+            format!("{who} wants to fetch what you copy. Allow it in this session?")
+        }
+        (Right::Facts, _) => {
+            format!("{who} would like to know what this computer consists of and what runs on it. Send it?")
+        }
+        (Right::Record, _) => format!("{who} wants to keep a recording of what is seen. Allow it?"),
     }
 }
 

@@ -16,11 +16,28 @@ pub enum Right {
     FilesIn,
     /// Receive files from the customer.
     FilesOut,
+    /// Put something into the customer's clipboard.
+    ClipboardIn,
+    /// Learn that the customer copied something, and fetch it.
+    ClipboardOut,
+    /// Get what is known of the customer's computer, once for each yes.
+    Facts,
+    /// Keep a recording.
+    Record,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 4] = [Self::View, Self::Control, Self::FilesIn, Self::FilesOut];
+    pub const ALL: [Self; 8] = [
+        Self::View,
+        Self::Control,
+        Self::FilesIn,
+        Self::FilesOut,
+        Self::ClipboardIn,
+        Self::ClipboardOut,
+        Self::Facts,
+        Self::Record,
+    ];
 
     const fn bit(self) -> u16 {
         1 << self as u16
@@ -33,6 +50,10 @@ impl Right {
             Self::Control => "control",
             Self::FilesIn => "files-in",
             Self::FilesOut => "files-out",
+            Self::ClipboardIn => "clipboard-in",
+            Self::ClipboardOut => "clipboard-out",
+            Self::Facts => "facts",
+            Self::Record => "record",
         }
     }
 }
@@ -53,7 +74,9 @@ impl core::str::FromStr for Right {
 
 /// A name that is no right's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such right; there are view, control, files-in and files-out")]
+#[error(
+    "no such right; there are view, control, files-in, files-out, clipboard-in, clipboard-out, facts and record"
+)]
 pub struct UnknownRight;
 
 /// A set of rights. Bits that this version does not know are dropped on receipt: an unknown right is no right.
