@@ -1,6 +1,7 @@
 //! The data channels of a session: names, order, reliability and limits.
 //!
-//! The viewer creates all of them, negotiated in-band, before its first offer.
+//! The viewer creates all that it knows, negotiated in-band, before its first offer. A host that does not know one closes
+//! it at once; one that knows more than the viewer goes on without.
 
 /// One data channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,10 @@ pub enum Channel {
     Picture,
     /// Frames of the video for a browser whose WebRTC has no H.264: [`crate::frame::FrameChunk`].
     Frames,
+    /// What the clipboards of the two ends hold: [`crate::clipboard::ClipboardMessage`].
+    Clipboard,
+    /// What is known of the customer's computer: [`crate::facts::FactsMessage`].
+    Facts,
 }
 
 /// How a channel treats its messages (RFC 8831, 6.4).
@@ -36,7 +41,7 @@ pub struct Reliability {
 
 impl Channel {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Control,
         Self::Input,
         Self::Pointer,
@@ -46,6 +51,8 @@ impl Channel {
         Self::FileData,
         Self::Picture,
         Self::Frames,
+        Self::Clipboard,
+        Self::Facts,
     ];
 
     /// Longest message on any channel, in bytes: what every browser can send and receive without fragmenting
@@ -64,6 +71,8 @@ impl Channel {
             Self::FileData => "file-data",
             Self::Picture => "picture",
             Self::Frames => "frames",
+            Self::Clipboard => "clipboard",
+            Self::Facts => "facts",
         }
     }
 
@@ -82,8 +91,8 @@ impl Channel {
         }
     }
 
-    /// Bytes that may wait in the sender's buffer before more is refused. File data fills it on purpose; on the others
-    /// a full buffer means that the peer is gone or hostile.
+    /// Bytes that may wait in the sender's buffer before more is refused. Contents of files and clipboards fill it on
+    /// purpose; on the others a full buffer means that the peer is gone or hostile.
     pub const fn buffer_limit(self) -> usize {
         match self {
             Self::Pointer => 16 * 1024,

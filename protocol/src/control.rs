@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::close::CloseReason;
 use crate::display::Layout;
-use crate::grant::{Right, Rights};
+use crate::facts::Topics;
+use crate::grant::{Right, Rights, Scope};
 use crate::invitation::Invitation;
 use crate::picture::View;
 use crate::proof::Proof;
 use crate::version::{Capabilities, Version};
-use crate::wire::{Message, WireError};
+use crate::wire::{Message, WireError, bounds};
 
 /// The first message of each end on the control channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub enum ToHost {
     Invite(Invitation),
     /// This end has nothing any more of what was painted, or can't decode without a keyframe: everything is sent anew.
     Refresh,
+    /// The technician would like to see these facts about the computer; the customer sees them first. Only to a host with
+    /// [`Capabilities::FACTS`].
+    AskFacts(Topics),
 }
 
 /// What the technician looks at, and how it should look. Until it comes: everything, [`Quality::Auto`].
@@ -175,6 +179,59 @@ pub enum ToViewer {
     View(View),
     /// Once a second while the viewer wants them.
     Figures(Figures),
+    /// What is shared; sent with the first right to see, and at every change. Only to a viewer with
+    /// [`Capabilities::SCOPE`].
+    Shared(Shared),
+    /// Control rests, or does not any more. While it rests, [`Self::Rights`] does not name it, and there is no use in asking
+    /// for it: the customer's click lets it go on. Only to a viewer with [`Capabilities::SCOPE`].
+    Rests(Option<Rest>),
+}
+
+/// Longest name of what is shared, in bytes of UTF-8.
+pub const MAX_SHARED_NAME: usize = 128;
+
+/// What the customer shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// How much.
+    pub what: What,
+    /// The window's title, or the program's or monitor's name, at most [`MAX_SHARED_NAME`] bytes; empty where there is
+    /// none. It is text of whoever made the window: plain text, never markup.
+    pub name: String,
+}
+
+/// How much of a desktop is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// All of it.
+    Everything,
+    /// One monitor.
+    Monitor,
+    /// One window, with its menus and dialogs.
+    Window,
+    /// All windows of one program.
+    Application,
+}
+
+impl From<Scope> for What {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Everything => Self::Everything,
+            Scope::Monitor(_) => Self::Monitor,
+            Scope::Window(_) => Self::Window,
+            Scope::Application(_) => Self::Application,
+        }
+    }
+}
+
+/// Why control rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rest {
+    /// The customer is using mouse or keyboard.
+    CustomerActs {
+        /// Seconds without a touch after which it goes on by itself; 0: by the customer's click only.
+        back_after_s: u8,
+    },
 }
 
 /// What the technician should know about the customer's program.
@@ -188,6 +245,17 @@ pub enum Notice {
     ScreenAvailable,
     /// The customer said no so often that they are not asked any more for some minutes.
     NotAsked,
+    /// What was shared was closed; nothing is shown until the customer shares something else. This one and those behind it
+    /// only to a viewer with [`Capabilities::SCOPE`].
+    ScopeClosed,
+    /// The shared window is minimised, or on another desktop: the picture stays as it was.
+    WindowHidden,
+    /// The shared window is there again.
+    WindowBack,
+    /// Another program keeps covering the bar that tells the customer that they are seen.
+    Covered,
+    /// The grey box in the picture is the customer's own Nearhand window, which is not shown.
+    OwnWindowHidden,
 }
 
 /// Why input was not carried out.
@@ -199,6 +267,13 @@ pub enum InputProblem {
     Unsupported,
     /// The system refused.
     Failed,
+    /// It would have landed outside of what is shared, or another window covers the spot. This one and those behind it only
+    /// to a viewer with [`Capabilities::SCOPE`].
+    Outside,
+    /// It would have landed on the customer's own question or bar.
+    Ours,
+    /// The customer is using mouse or keyboard: control rests.
+    CustomerActs,
 }
 
 impl Message for ToHost {
@@ -212,6 +287,7 @@ impl Message for ToViewer {
         match self {
             Self::Layout(layout) => layout.check(),
             Self::View(view) => view.area.check(),
+            Self::Shared(shared) => bounds(shared.name.len() <= MAX_SHARED_NAME, "name of what is shared"),
             _ => Ok(()),
         }
     }

@@ -12,6 +12,8 @@ use crate::wire::{Message, WireError, bounds};
 pub const MAX_NAME: usize = 255;
 /// Largest file, in bytes.
 pub const MAX_SIZE: u64 = 1 << 40;
+/// Most files of one clipboard.
+pub const MAX_BUNDLE: usize = 256;
 /// Most bytes of contents in one chunk; with its header it stays below [`crate::channel::Channel::MAX_MESSAGE`].
 pub const MAX_CHUNK: usize = 60 * 1024;
 
@@ -117,10 +119,18 @@ pub enum FileMessage {
     },
     /// The technician asks the customer to choose a file to send.
     Wanted,
+    /// The sender's clipboard held these files: the receiver puts them into its own when all of them have arrived.
+    Bundle {
+        /// Which clipboard: [`crate::clipboard::ClipboardMessage::Holds`].
+        serial: u32,
+        /// The transfers; each is offered, agreed to and sent like any other.
+        ids: Vec<TransferId>,
+    },
 }
 
 impl Message for FileMessage {
-    const MAX: usize = MAX_NAME + 64;
+    // A bundle is the longest: seven bytes for each transfer at most.
+    const MAX: usize = 2 * 1024;
 
     fn check(&self) -> Result<(), WireError> {
         match self {
@@ -132,6 +142,7 @@ impl Message for FileMessage {
             Self::Accept { offset: bytes, .. } | Self::Progress { received: bytes, .. } => {
                 bounds(*bytes <= MAX_SIZE, "file offset")
             }
+            Self::Bundle { ids, .. } => bounds(!ids.is_empty() && ids.len() <= MAX_BUNDLE, "number of files"),
             Self::Complete { .. } | Self::Stop { .. } | Self::Wanted => Ok(()),
         }
     }

@@ -19,11 +19,13 @@ pub mod wire;
 pub mod chat;
 pub mod cursor;
 pub mod display;
+pub mod facts;
 pub mod file;
 pub mod frame;
 pub mod picture;
 pub mod tile;
 
+pub mod clipboard;
 pub mod control;
 pub mod input;
 mod key_code;

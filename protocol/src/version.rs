@@ -36,6 +36,15 @@ impl Capabilities {
     pub const PICTURE: Self = Self(1 << 3);
     /// Decodes H.264 by WebCodecs, or sends it over a data channel: [`crate::frame`].
     pub const H264_CHANNEL: Self = Self(1 << 4);
+    /// Carries clipboards: [`crate::clipboard`].
+    pub const CLIPBOARD: Self = Self(1 << 5);
+    /// Tells, or shows, facts about the computer: [`crate::facts`].
+    pub const FACTS: Self = Self(1 << 6);
+    /// Knows that a part of the desktop may be shared, and that control may rest: [`crate::control::ToViewer::Shared`] and
+    /// what came with it.
+    pub const SCOPE: Self = Self(1 << 7);
+    /// Can keep a recording.
+    pub const RECORD: Self = Self(1 << 8);
 
     /// Both sets together.
     #[must_use]

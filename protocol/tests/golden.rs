@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::chat::ChatMessage;
+use nearhand_protocol::clipboard::{ClipboardMessage, ClipboardProblem, Format, Formats};
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::control::{
-    Arrival, Figures, Hello, InputProblem, Notice, Quality, SpecialKeys, ToHost, ToViewer, Watch,
+    Arrival, Figures, Hello, InputProblem, Notice, Quality, Rest, Shared, SpecialKeys, ToHost, ToViewer,
+    Watch, What,
 };
 use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 use nearhand_protocol::display::{Layout, Monitor};
+use nearhand_protocol::facts::{Column, FactsMessage, SheetPart, Topic, Topics};
 use nearhand_protocol::file::{FileChunk, FileMessage, FileProblem, Sha256, TransferId};
 use nearhand_protocol::frame::FrameChunk;
 use nearhand_protocol::grant::{Right, Rights};
@@ -69,6 +72,9 @@ fn data_channels() {
     cursor_and_chat(&mut table);
     files(&mut table);
     picture(&mut table);
+    rights_and_scope(&mut table);
+    clipboard(&mut table);
+    facts(&mut table);
     golden("data-channels.txt", &table.0);
 }
 
@@ -244,6 +250,98 @@ fn picture(table: &mut Table) {
     let bytes = encode(&chunk).unwrap();
     assert_eq!(decode_borrowed::<FrameChunk<'_>>(&bytes), Ok(chunk));
     table.line(Channel::Frames, "FrameChunk with the bytes 00 00 01 65", &bytes);
+}
+
+fn rights_and_scope(table: &mut Table) {
+    for right in Right::ALL {
+        table.add(Channel::Control, &ToHost::Ask(Rights::only(right)));
+        table.add(Channel::Control, &ToViewer::Refused(right));
+    }
+    table.add(Channel::Control, &ToHost::AskFacts(Topics::only(Topic::System).with(Topic::Drivers)));
+    for what in [What::Everything, What::Monitor, What::Window, What::Application] {
+        let name = if what == What::Window { "Übersicht.pdf".into() } else { String::new() };
+        table.add(Channel::Control, &ToViewer::Shared(Shared { what, name }));
+    }
+    for rest in [None, Some(Rest::CustomerActs { back_after_s: 30 })] {
+        table.add(Channel::Control, &ToViewer::Rests(rest));
+    }
+    for notice in [
+        Notice::ScopeClosed,
+        Notice::WindowHidden,
+        Notice::WindowBack,
+        Notice::Covered,
+        Notice::OwnWindowHidden,
+    ] {
+        table.add(Channel::Control, &ToViewer::Notice(notice));
+    }
+    for problem in [InputProblem::Outside, InputProblem::Ours, InputProblem::CustomerActs] {
+        table.add(Channel::Control, &ToViewer::InputIgnored(problem));
+    }
+    let ids = vec![
+        TransferId { sender: Seat::Viewer, number: 1 },
+        TransferId { sender: Seat::Viewer, number: 300 },
+    ];
+    table.add(Channel::Files, &FileMessage::Bundle { serial: 7, ids });
+}
+
+fn clipboard(table: &mut Table) {
+    let formats = Formats::only(Format::Text).with(Format::Html);
+    let mut messages = vec![
+        ClipboardMessage::Holds { serial: 300, formats, bytes: 120, files: 0 },
+        ClipboardMessage::Holds {
+            serial: 1,
+            formats: Formats::only(Format::Files),
+            bytes: 2 << 30,
+            files: 256,
+        },
+        ClipboardMessage::Taken { serial: 300 },
+    ];
+    messages.extend(Format::ALL.map(|format| ClipboardMessage::Want { serial: 300, format }));
+    messages.extend(
+        [
+            ClipboardProblem::NoRight,
+            ClipboardProblem::TooLarge,
+            ClipboardProblem::Gone,
+            ClipboardProblem::NotThere,
+            ClipboardProblem::Secret,
+            ClipboardProblem::Failed,
+        ]
+        .map(|problem| ClipboardMessage::Refused { serial: 300, problem }),
+    );
+    let (serial, format, data) = (300, Format::Png, &[1, 2, 3][..]);
+    messages.push(ClipboardMessage::Part { serial, format, offset: 61_440, total: 70_000, data });
+    for message in messages {
+        let bytes = encode(&message).unwrap();
+        assert_eq!(decode_borrowed::<ClipboardMessage<'_>>(&bytes), Ok(message));
+        table.line(Channel::Clipboard, &format!("{message:?}"), &bytes);
+    }
+}
+
+fn facts(table: &mut Table) {
+    for topic in Topic::ALL {
+        let part = SheetPart {
+            topic,
+            part: 0,
+            last: true,
+            cut: false,
+            columns: vec![Column::Name],
+            rows: vec![vec!["ä".into()]],
+        };
+        table.add(Channel::Facts, &FactsMessage::Sheet(part));
+    }
+    for column in Column::ALL {
+        let part = SheetPart {
+            topic: Topic::Software,
+            part: 79,
+            last: false,
+            cut: true,
+            columns: vec![*column],
+            rows: Vec::new(),
+        };
+        table.add(Channel::Facts, &FactsMessage::Sheet(part));
+    }
+    table.add(Channel::Facts, &FactsMessage::Done { topics: Topics::only(Topic::Disks) });
+    table.add(Channel::Facts, &FactsMessage::Refused);
 }
 
 #[test]

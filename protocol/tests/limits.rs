@@ -2,10 +2,12 @@
 
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::chat::{self, ChatMessage};
-use nearhand_protocol::control::{ToHost, ToViewer};
+use nearhand_protocol::clipboard::{self, ClipboardMessage, Format, Formats};
+use nearhand_protocol::control::{MAX_SHARED_NAME, Shared, ToHost, ToViewer, What};
 use nearhand_protocol::cursor::{CursorMessage, CursorShape};
 use nearhand_protocol::display::{Layout, Monitor};
-use nearhand_protocol::file::{FileChunk, FileMessage, MAX_CHUNK, MAX_SIZE, TransferId};
+use nearhand_protocol::facts::{Column, FactsMessage, MAX_CELL, MAX_COLUMNS, MAX_PARTS, SheetPart, Topic};
+use nearhand_protocol::file::{FileChunk, FileMessage, MAX_BUNDLE, MAX_CHUNK, MAX_SIZE, TransferId};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::signal::{self, HostToServer, SignalError, ViewerToServer};
@@ -90,6 +92,66 @@ fn bounds_hold_in_both_directions() {
     assert_eq!(encode(&ToViewer::Layout(layout)), Err(WireError::OutOfBounds("monitor position")));
 }
 
+#[test]
+fn clipboards_are_bounded() {
+    let part = |format, offset, total, len| {
+        encode(&ClipboardMessage::Part { serial: 1, format, offset, total, data: &vec![0; len] }).map(|_| ())
+    };
+    let (most, text) = (clipboard::MAX_PART, clipboard::MAX_TEXT);
+    assert_eq!(part(Format::Text, text - most as u64, text, most), Ok(()));
+    assert_eq!(part(Format::Png, clipboard::MAX_PNG - 1, clipboard::MAX_PNG, 1), Ok(()));
+    assert_eq!(part(Format::Text, 0, 0, 0), Ok(()), "nothing at all");
+    assert_eq!(part(Format::Text, 0, 1, 0), Err(WireError::OutOfBounds("part length")));
+    assert_eq!(part(Format::Text, 0, text, most + 1), Err(WireError::OutOfBounds("part length")));
+    assert_eq!(part(Format::Text, 0, text + 1, 1), Err(WireError::OutOfBounds("clipboard size")));
+    assert_eq!(part(Format::Files, 0, 0, 0), Err(WireError::OutOfBounds("clipboard size")));
+    assert_eq!(part(Format::Html, 9, 9, 1), Err(WireError::OutOfBounds("part offset")));
+    assert_eq!(part(Format::Html, u64::MAX, 9, 1), Err(WireError::OutOfBounds("part offset")));
+    // What is too large may be told of, so that it can be refused in words.
+    let holds = |files| {
+        let formats = Formats::only(Format::Png);
+        encode(&ClipboardMessage::Holds { serial: 1, formats, bytes: u64::MAX, files }).map(|_| ())
+    };
+    assert_eq!(holds(clipboard::MAX_FILES), Ok(()));
+    assert_eq!(holds(clipboard::MAX_FILES + 1), Err(WireError::OutOfBounds("number of files")));
+    let bundle = |count: u32| {
+        let ids = (0..count).map(|number| TransferId { number: u32::MAX - number, ..ID }).collect();
+        encode(&FileMessage::Bundle { serial: u32::MAX, ids }).map(|_| ())
+    };
+    assert_eq!(bundle(MAX_BUNDLE as u32), Ok(()));
+    for wrong in [0, MAX_BUNDLE as u32 + 1] {
+        assert_eq!(bundle(wrong), Err(WireError::OutOfBounds("number of files")));
+    }
+}
+
+#[test]
+fn facts_and_names_are_bounded() {
+    let sheet = |number, columns: usize, cells: usize, len: usize| {
+        encode(&FactsMessage::Sheet(SheetPart {
+            topic: Topic::Software,
+            part: number,
+            last: true,
+            cut: false,
+            columns: vec![Column::Name; columns],
+            rows: vec![vec!["x".repeat(len); cells]],
+        }))
+        .map(|_| ())
+    };
+    assert_eq!(sheet(MAX_PARTS - 1, MAX_COLUMNS, MAX_COLUMNS, MAX_CELL), Ok(()));
+    assert_eq!(sheet(MAX_PARTS, 1, 1, 1), Err(WireError::OutOfBounds("number of parts")));
+    for columns in [0, MAX_COLUMNS + 1] {
+        assert_eq!(sheet(0, columns, columns, 1), Err(WireError::OutOfBounds("number of columns")));
+    }
+    for cells in [1, 3] {
+        assert_eq!(sheet(0, 2, cells, 1), Err(WireError::OutOfBounds("row length")));
+    }
+    assert_eq!(sheet(0, 1, 1, MAX_CELL + 1), Err(WireError::OutOfBounds("cell length")));
+    let shared =
+        |len| encode(&ToViewer::Shared(Shared { what: What::Window, name: "x".repeat(len) })).map(|_| ());
+    assert_eq!(shared(MAX_SHARED_NAME), Ok(()));
+    assert_eq!(shared(MAX_SHARED_NAME + 1), Err(WireError::OutOfBounds("name of what is shared")));
+}
+
 proptest! {
     /// Any bytes: a message or an error; and what is read is written back to the same meaning.
     #[test]
@@ -101,6 +163,11 @@ proptest! {
         again::<CursorMessage>(&bytes)?;
         again::<ChatMessage>(&bytes)?;
         again::<FileMessage>(&bytes)?;
+        again::<FactsMessage>(&bytes)?;
+        if let Ok(message) = decode_borrowed::<ClipboardMessage<'_>>(&bytes) {
+            let bytes = encode(&message).unwrap();
+            prop_assert_eq!(decode_borrowed::<ClipboardMessage<'_>>(&bytes), Ok(message));
+        }
         if let Ok(chunk) = decode_borrowed::<FileChunk<'_>>(&bytes) {
             let bytes = encode(&chunk).unwrap();
             prop_assert_eq!(decode_borrowed::<FileChunk<'_>>(&bytes), Ok(chunk));

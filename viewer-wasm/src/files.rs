@@ -117,7 +117,8 @@ impl Files {
     pub(crate) fn receive(&mut self, message: &FileMessage, peer: Option<&Peer>) {
         let id = match message {
             FileMessage::Offer { id, name, size } => return self.offered(*id, name, *size, peer),
-            FileMessage::Wanted => return,
+            // Whose clipboard these files are of, we did not ask.
+            FileMessage::Wanted | FileMessage::Bundle { .. } => return,
             FileMessage::Accept { id, .. }
             | FileMessage::Progress { id, .. }
             | FileMessage::Complete { id, .. }

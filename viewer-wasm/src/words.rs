@@ -198,6 +198,19 @@ pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {
             ("The customer said no three times, and is not asked any more for some minutes.", true)
         }
         Announcement::Notice(Notice::ScreenAvailable) => ("The customer’s screen is visible again.", false),
+        Announcement::Notice(Notice::ScopeClosed) => {
+            ("What the customer shared was closed. They can share something else.", true)
+        }
+        Announcement::Notice(Notice::WindowHidden) => {
+            ("The customer has minimised the shared window; its last picture stays.", true)
+        }
+        Announcement::Notice(Notice::WindowBack) => ("The shared window is there again.", false),
+        Announcement::Notice(Notice::Covered) => {
+            ("A program on the customer’s screen covers the bar that shows that you look.", true)
+        }
+        Announcement::Notice(Notice::OwnWindowHidden) => {
+            ("The grey box is the customer’s own Nearhand window, which is not shown.", false)
+        }
         Announcement::InputIgnored(InputProblem::NoControl) => {
             ("That was not carried out: the customer has not given you control.", true)
         }
@@ -206,6 +219,15 @@ pub const fn announcement(announcement: Announcement) -> (&'static str, bool) {
         }
         Announcement::InputIgnored(InputProblem::Failed) => {
             ("The customer’s system refused the input.", true)
+        }
+        Announcement::InputIgnored(InputProblem::Outside) => {
+            ("That was not carried out: it lies outside of what is shared, or is covered.", true)
+        }
+        Announcement::InputIgnored(InputProblem::Ours) => {
+            ("That was not carried out: questions and switches are the customer’s alone.", true)
+        }
+        Announcement::InputIgnored(InputProblem::CustomerActs) => {
+            ("That was not carried out: the customer is using mouse or keyboard.", true)
         }
     }
 }

@@ -171,7 +171,9 @@ impl Driver {
                 | Channel::Files
                 | Channel::FileData
                 | Channel::Picture
-                | Channel::Frames => {}
+                | Channel::Frames
+                | Channel::Clipboard
+                | Channel::Facts => {}
             },
             Some(PeerEvent::ChannelClosed(channel)) => {
                 // A tab that is closed closes its channels before anything else is noticed.
@@ -215,7 +217,8 @@ impl Driver {
                 }
             }
             Channel::Picture => self.decoded(viewer, channel, &bytes, Event::Painted),
-            Channel::Cursor | Channel::Frames => {
+            // Clipboards are not in our hello.
+            Channel::Cursor | Channel::Frames | Channel::Facts | Channel::Clipboard => {
                 self.garbage(viewer, channel, &"nothing is to be said there");
             }
         }
@@ -245,6 +248,8 @@ impl Driver {
                 self.of(viewer, Event::FileOffered(FileOffer { id, name, size }));
             }
             FileMessage::Wanted => self.of(viewer, Event::FileWanted),
+            // Of a clipboard, and clipboards are not in our hello.
+            FileMessage::Bundle { .. } => self.garbage(viewer, Channel::Files, &"no clipboard is carried"),
             FileMessage::Stop { id, .. } => {
                 self.of(viewer, Event::FileWithdrawn(id));
                 if viewer == OWNER {

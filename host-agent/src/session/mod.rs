@@ -392,6 +392,8 @@ impl Session {
             ToHost::Refresh => out.push(Effect::Refresh),
             ToHost::Invite(_) if self.guest => self.garbage(out),
             ToHost::Invite(invitation) => out.push(Effect::Invite(invitation)),
+            // Not in our hello.
+            ToHost::AskFacts(_) => self.garbage(out),
             ToHost::Press(keys) => {
                 if let Some(grant) = self.control_grant(out) {
                     out.push(Effect::Press(keys, grant));

@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nearhand_protocol::chat::ChatMessage;
+use nearhand_protocol::clipboard::{ClipboardMessage, Format, Incoming};
 use nearhand_protocol::control::ToHost;
 use nearhand_protocol::file::{FileChunk, FileMessage};
 use nearhand_protocol::input::{InputEvent, PointerMove};
@@ -11,7 +12,7 @@ use nearhand_protocol::wire::{Message, decode, decode_borrowed, encode};
 
 fuzz_target!(|input: &[u8]| {
     let Some((topic, bytes)) = input.split_first() else { return };
-    match topic % 7 {
+    match topic % 8 {
         0 => again::<ToHost>(bytes),
         1 => again::<InputEvent>(bytes),
         2 => again::<PointerMove>(bytes),
@@ -22,6 +23,20 @@ fuzz_target!(|input: &[u8]| {
             if let Ok(painted) = decode::<Painted>(bytes) {
                 for back in [0, 1, 127, 128, u32::MAX] {
                     let _ = painted.tells(painted.highest.wrapping_sub(back));
+                }
+            }
+        }
+        6 => {
+            if let Ok(message) = decode_borrowed::<ClipboardMessage<'_>>(bytes) {
+                let written = encode(&message).expect("what was read can be written");
+                assert_eq!(decode_borrowed::<ClipboardMessage<'_>>(&written), Ok(message));
+                if let ClipboardMessage::Part { serial, format, offset, total, data } = message {
+                    assert_ne!(format, Format::Files);
+                    let mut incoming = Incoming::default();
+                    incoming.expect(serial, format);
+                    if let Ok(Some(whole)) = incoming.part(serial, format, offset, total, data) {
+                        assert!(offset == 0 && whole == data && total == data.len() as u64);
+                    }
                 }
             }
         }

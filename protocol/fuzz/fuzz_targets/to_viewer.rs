@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use nearhand_protocol::control::ToViewer;
 use nearhand_protocol::cursor::CursorMessage;
+use nearhand_protocol::facts::{FactsMessage, Gathering, MAX_BYTES};
 use nearhand_protocol::frame::{FrameChunk, MAX_CHUNK, MAX_CHUNKS};
 use nearhand_protocol::picture::{Cells, MAX_STEPS, MAX_TILE_PIXELS, Step, Update};
 use nearhand_protocol::tile;
@@ -12,10 +13,22 @@ use nearhand_protocol::wire::{Message, decode, decode_borrowed, encode};
 
 fuzz_target!(|input: &[u8]| {
     let Some((topic, bytes)) = input.split_first() else { return };
-    match topic % 4 {
+    match topic % 5 {
         0 => again::<ToViewer>(bytes),
         1 => again::<CursorMessage>(bytes),
         2 => {
+            again::<FactsMessage>(bytes);
+            if let Ok(FactsMessage::Sheet(part)) = decode::<FactsMessage>(bytes) {
+                let mut gathering = Gathering::default();
+                let topics = part.topic;
+                if gathering.take(part).is_ok()
+                    && let Ok(sheets) = gathering.finish(nearhand_protocol::facts::Topics::only(topics))
+                {
+                    assert!(sheets.iter().all(|sheet| sheet.bytes() <= MAX_BYTES));
+                }
+            }
+        }
+        3 => {
             if let Ok(chunk) = decode_borrowed::<FrameChunk<'_>>(bytes) {
                 assert!(
                     chunk.index < chunk.count && chunk.count <= MAX_CHUNKS && chunk.bytes.len() <= MAX_CHUNK

@@ -233,8 +233,10 @@ impl App {
                 self.files.chunk(&chunk, self.peer.as_ref());
             }
             Channel::Picture | Channel::Frames => self.picture_came(channel, bytes),
-            // These go the other way only.
-            Channel::Input | Channel::Pointer => return Err(wire::WireError::Malformed),
+            // These go the other way only, or were not asked for by our hello.
+            Channel::Input | Channel::Pointer | Channel::Clipboard | Channel::Facts => {
+                return Err(wire::WireError::Malformed);
+            }
         }
         Ok(())
     }

@@ -55,7 +55,12 @@ impl State {
                     Notice::Headless => self.noticed.headless = true,
                     Notice::ScreenUnavailable => self.noticed.screen_unavailable = true,
                     Notice::ScreenAvailable => self.noticed.screen_unavailable = false,
-                    Notice::NotAsked => {}
+                    Notice::NotAsked
+                    | Notice::ScopeClosed
+                    | Notice::WindowHidden
+                    | Notice::WindowBack
+                    | Notice::Covered
+                    | Notice::OwnWindowHidden => {}
                 }
                 effects.push(Effect::Announce(Announcement::Notice(notice)));
             }
@@ -64,7 +69,8 @@ impl State {
                     peer.view = Some(view);
                 }
             }
-            ToViewer::Pong { .. } | ToViewer::Figures(_) => {}
+            // The last two come only where our hello has `Capabilities::SCOPE`.
+            ToViewer::Pong { .. } | ToViewer::Figures(_) | ToViewer::Shared(_) | ToViewer::Rests(_) => {}
             ToViewer::End(reason) => self.end(reason, effects),
             ToViewer::Prove(proof) => self.verify(&proof, effects),
             ToViewer::InputIgnored(problem) => {
