@@ -7,7 +7,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
-use nearhand_protocol::grant::Consent;
+use nearhand_protocol::grant::{Brake, Consent};
 use nearhand_protocol::signal::{HostInfo, IceServer, MAX_NAME};
 use tokio::sync::mpsc;
 
@@ -101,6 +101,8 @@ pub async fn run(
         interfaces,
         desktop,
         downloads: config.downloads,
+        brake: Brake::default(),
+        listen: None,
     };
     Ok(driver::run(parts).await?)
 }

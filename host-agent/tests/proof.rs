@@ -17,7 +17,7 @@ use nearhand_protocol::channel::Channel;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::{Code, Secret};
 use nearhand_protocol::control::{Hello, ToHost, ToViewer};
-use nearhand_protocol::grant::{Consent, Right, Rights};
+use nearhand_protocol::grant::{Brake, Consent, Right, Rights};
 use nearhand_protocol::id::{Epoch, Seat, SessionId};
 use nearhand_protocol::machine::handshake::{Binding, Exchange, Fingerprint, Key, SEED_LEN};
 use nearhand_protocol::signal::{
@@ -98,6 +98,8 @@ impl Customer {
             interfaces: Interfaces::watch(),
             desktop,
             downloads: std::env::temp_dir(),
+            brake: Brake::default(),
+            listen: None,
         }));
         Self { shown, driver, _commands: commands, _interrupt: interrupt }
     }

@@ -30,8 +30,21 @@ impl Driver {
         reason: CloseReason,
         server: mpsc::Receiver<signal::Event>,
     ) -> Result<CloseReason, DriverError> {
-        let Self { mut ui, signal, video, input, files, seats, mut closing, broken, server_done, .. } = self;
+        let Self {
+            mut ui,
+            signal,
+            video,
+            input,
+            files,
+            seats,
+            mut closing,
+            broken,
+            server_done,
+            listening,
+            ..
+        } = self;
         // Keys and pixels first, whatever the network does.
+        drop(listening);
         drop(input);
         drop(video);
         ui.stop();

@@ -1,7 +1,7 @@
 //! The one select loop. It moves things between the parts and decides nothing: that is [`crate::session`]'s.
 //!
 //! Its inputs:
-//! - the interrupt (Ctrl+C, SIGTERM) and the customer's commands ([`crate::ui::Command`])
+//! - the interrupt (Ctrl+C, SIGTERM), the customer's commands ([`crate::ui::Command`]) and their own hand ([`Hand`])
 //! - the server ([`crate::signal::Event`])
 //! - the peer connections of the moment, one for each technician's tab ([`crate::rtc::Event`])
 //! - the addresses of this computer, when they change ([`crate::rtc::Interfaces`])
@@ -11,10 +11,12 @@
 
 mod ending;
 mod guests;
+mod hand;
 mod peer;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
 use nearhand_protocol::control::InputProblem;
 use nearhand_protocol::file::FileProblem;
-use nearhand_protocol::grant::Consent;
+use nearhand_protocol::grant::{Brake, Consent, Scope};
 use nearhand_protocol::id::{Epoch, GuestId};
 use nearhand_protocol::machine::handshake::SEED_LEN;
 use nearhand_protocol::machine::negotiation::Negotiation;
@@ -49,6 +51,8 @@ use crate::session::{Company, Effect, Event, LocalFile, News, OWNER, Phase, View
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
 use crate::video::{self, Video};
+pub use hand::{GRACE, Hand, Hotkey, Touch};
+use hand::{Heard, Own};
 
 /// Makes peer connections: the real ones, or those of a test.
 #[async_trait]
@@ -81,7 +85,14 @@ pub struct Parts {
     pub desktop: Desktop,
     /// The folder for received files.
     pub downloads: PathBuf,
+    /// Ends every proof of the session at once, whoever holds it.
+    pub brake: Brake,
+    /// Begins to listen to the customer's own hand, where that can be done; it is done until what comes back is dropped.
+    pub listen: Option<Listen>,
 }
+
+/// Whoever tells a [`Hand`] of what the person at the machine does.
+pub type Listen = Box<dyn FnOnce(Hand) -> Box<dyn Any + Send> + Send>;
 
 /// Why a session did not end in an ordinary way; one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +151,10 @@ struct Driver {
     seats: BTreeMap<ViewerId, Seat>,
     /// Who used pointer and keyboard last.
     hand: ViewerId,
+    /// The customer's own.
+    own: Hand,
+    /// Whoever listens to it.
+    listening: Option<Box<dyn Any + Send>>,
     ice_servers: Vec<IceServer>,
     /// Connections of earlier epochs that are closing.
     closing: JoinSet<()>,
@@ -164,6 +179,8 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         mut interfaces,
         desktop,
         downloads,
+        brake,
+        listen,
     } = parts;
     let mut seed = [0; SEED_LEN];
     SysRng.try_fill_bytes(&mut seed).map_err(DriverError::Random)?;
@@ -171,8 +188,9 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
     let (video, video_events) = Video::start(desktop.capture, input.placed())?;
     let (files, file_events) = Files::new(downloads);
     let mut threads = Threads { video: video_events, input: input_events, files: file_events };
+    let (own, mut heard) = Hand::new(brake.clone(), input.releaser());
     let mut driver = Driver {
-        company: Company::new(consent, code, seed),
+        company: Company::new(consent, code, seed, brake),
         ui,
         signal,
         connect,
@@ -182,6 +200,8 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         files,
         seats: BTreeMap::from([(OWNER, Seat::default())]),
         hand: OWNER,
+        listening: listen.map(|listen| listen(own.clone())),
+        own,
         ice_servers: Vec::new(),
         closing: JoinSet::new(),
         looking: JoinSet::new(),
@@ -190,13 +210,19 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         server_done: false,
     };
     let reason = loop {
+        // First: what was touched before a click counts before it.
+        driver.hear_hand(&mut heard);
         if let Some(reason) = driver.finished {
             break reason;
         }
         let deadline = driver.company.deadline().map(Instant::from_std);
         tokio::select! {
             Some(()) = interrupt.recv() => driver.handle(&Event::End),
-            Some(command) = commands.recv() => driver.command(command),
+            Some(own) = heard.events.recv() => driver.own(own),
+            Some(command) = commands.recv() => {
+                driver.hear_hand(&mut heard);
+                driver.command(command);
+            }
             event = server.recv() => driver.server(event).await,
             () = interfaces.changed() => driver.handle(&Event::NetworkChanged),
             (viewer, event) = next(&mut driver.seats) => driver.peer_event(viewer, event),
@@ -279,10 +305,37 @@ impl Driver {
         self.handle(&Event::Broken(why));
     }
 
+    /// What the customer's own hand did meanwhile.
+    fn hear_hand(&mut self, heard: &mut Heard) {
+        while let Ok(own) = heard.events.try_recv() {
+            self.own(own);
+        }
+    }
+
+    fn own(&mut self, own: Own) {
+        let now = Instant::now().into_std();
+        let wanted = match own {
+            Own::Touched => self.company.all(&Event::Touched, now),
+            Own::Key(Hotkey::Files) => self.company.files_key(now),
+            Own::Key(Hotkey::Control) => self.company.control_key(now),
+            Own::Key(Hotkey::Panic) => self.company.all(&Event::Panic, now),
+        };
+        self.carry_out(wanted);
+    }
+
     fn command(&mut self, command: Command) {
+        let now = Instant::now().into_std();
         match command {
-            Command::Answer { question, yes } => {
-                let wanted = self.company.answer(question, yes, Instant::now().into_std());
+            Command::Answer { question, yes, choice } => {
+                let wanted = self.company.answer(question, yes, choice, now);
+                self.carry_out(wanted);
+            }
+            Command::Give { whom, right } => {
+                let wanted = self.company.give(whom, right, now);
+                self.carry_out(wanted);
+            }
+            Command::TakeBack { whom, right } => {
+                let wanted = self.company.take_back(whom, right, now);
                 self.carry_out(wanted);
             }
             Command::Say(text) => {
@@ -292,8 +345,11 @@ impl Driver {
             // A folder of the network may take its time.
             Command::SendFile(path) => drop(self.looking.spawn_blocking(move || files::look(&path))),
             Command::AskAgain => self.handle(&Event::AskAgain),
-            Command::TakeBack(right) => self.handle(&Event::TakeBack(right)),
+            Command::Narrow(choice) => self.handle(&Event::Narrow(choice)),
+            Command::Resume => self.handle(&Event::Resume),
+            Command::ComesBack(after) => self.handle(&Event::ComesBack(after)),
             Command::End => self.handle(&Event::End),
+            Command::Panic => self.own.pressed(Hotkey::Panic),
         }
     }
 
@@ -381,6 +437,17 @@ impl Driver {
                 }
             }
             Effect::ReleaseAll => self.input.release_all(),
+            Effect::Controlled(acts) => {
+                if acts {
+                    self.own.forgive(Instant::now().into_std());
+                }
+            }
+            // No desktop can be aimed at a part of it yet, and nobody is shown more than the customer chose.
+            Effect::Aim(choice) => {
+                if choice.scope != Scope::Everything {
+                    self.handle(&Event::ScopeClosed);
+                }
+            }
             Effect::OtherHand => {
                 self.hand = viewer;
                 self.input.release_all();

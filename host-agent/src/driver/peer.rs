@@ -30,8 +30,13 @@ impl Driver {
             return;
         }
         let Some(seat) = self.seats.get_mut(&viewer) else { return };
+        let own = self.own.clone();
         for effect in seat.negotiation.receive(message) {
-            let done = timeout(SETUP, self.negotiated(viewer, effect)).await;
+            let done = tokio::select! {
+                // Nobody waits for a network who wants everything to end.
+                () = own.panicked() => return,
+                done = timeout(SETUP, self.negotiated(viewer, effect)) => done,
+            };
             let error = match done {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),

@@ -1,10 +1,11 @@
 //! The driver with a server, a browser, a customer and a desktop that the test plays.
 
 mod guests;
+mod hands;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use nearhand_desktop::fake::{self, Control, Injected};
 use nearhand_protocol::chat::ChatMessage;
@@ -58,14 +59,17 @@ impl Ui for FakeUi {
     }
 }
 
-/// Hands out transports that were made before.
+/// Hands out transports that were made before; when there are none left, it takes for ever.
 struct FakeConnect(Mutex<Vec<(Arc<FakeTransport>, Events)>>);
 
 #[async_trait]
 impl Connect for FakeConnect {
     async fn connect(&self, _: &[IceServer]) -> Result<(Arc<dyn Transport>, Events), RtcError> {
-        let (transport, events) = self.0.lock().unwrap().pop().ok_or(RtcError::Closed)?;
-        Ok((transport, events))
+        let made = self.0.lock().unwrap().pop();
+        match made {
+            Some((transport, events)) => Ok((transport, events)),
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -93,6 +97,7 @@ struct Stage {
     addresses: tokio::sync::watch::Sender<BTreeSet<IpAddr>>,
     desktop: Control,
     downloads: tempfile::TempDir,
+    hand: Arc<OnceLock<Hand>>,
     driver: JoinHandle<Result<CloseReason, DriverError>>,
 }
 
@@ -116,6 +121,8 @@ impl Stage {
         let (addresses, watched) = tokio::sync::watch::channel([FIRST_ADDRESS].into());
         let (desktop, control) = fake::desktop(64, 48);
         let downloads = tempfile::tempdir().unwrap();
+        let hand = Arc::new(OnceLock::new());
+        let listening = hand.clone();
         let driver = tokio::spawn(run(Parts {
             consent: Consent::Customer,
             code: code(),
@@ -128,6 +135,8 @@ impl Stage {
             interfaces: Interfaces::scripted(watched),
             desktop,
             downloads: downloads.path().to_owned(),
+            brake: Brake::default(),
+            listen: Some(Box::new(move |hand| -> Box<dyn Any + Send> { Box::new(listening.set(hand)) })),
         }));
         Self {
             key: None,
@@ -141,6 +150,7 @@ impl Stage {
             addresses,
             desktop: control,
             downloads,
+            hand,
             driver,
         }
     }
@@ -309,7 +319,7 @@ impl Stage {
         let seen = self.sees(|seen| matches!(seen, Seen::Asked(_))).await;
         let Seen::Asked(question) = seen else { unreachable!() };
         assert_eq!(question.right, right);
-        self.commands.send(Command::Answer { question: question.id, yes }).await.unwrap();
+        self.commands.send(Command::Answer { question: question.id, yes, choice: None }).await.unwrap();
     }
 
     /// The technician asks, and the customer says yes.

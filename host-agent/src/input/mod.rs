@@ -38,6 +38,19 @@ pub struct Input {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Lets go of everything from any thread, without the driver: for whoever touches or pulls the brake. It does not wait, and
+/// does nothing once the input has ended.
+#[derive(Clone, Debug)]
+pub struct Releaser(Arc<Shared>);
+
+impl Releaser {
+    /// Lets go of everything that is pressed, and forgets what waits.
+    pub fn release(&self) {
+        self.0.lock().release_all();
+        self.0.rung.notify_one();
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
@@ -89,6 +102,11 @@ impl Input {
     /// Where the technician last put the pointer.
     pub fn placed(&self) -> Placed {
         self.shared.placed.clone()
+    }
+
+    /// What lets go of everything from another thread.
+    pub fn releaser(&self) -> Releaser {
+        Releaser(self.shared.clone())
     }
 
     /// Does what the technician did. False: the queue is full, and it was left out.
@@ -193,7 +211,7 @@ mod tests {
     use std::time::Duration;
 
     use nearhand_desktop::fake::{self, Injected};
-    use nearhand_protocol::grant::{Consent, Grants, Right};
+    use nearhand_protocol::grant::{Brake, Consent, Grants, Right};
     use nearhand_protocol::input::{Button, KeyCode};
 
     use super::*;
@@ -213,11 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pressed_is_released_by_word_by_revocation_and_by_the_end() {
-        for how in 0..3 {
+    fn what_is_pressed_is_released_by_word_by_revocation_by_the_brake_and_by_the_end() {
+        for how in 0..5 {
             let (desktop, control) = fake::desktop(100, 100);
             let (input, _events) = Input::start(desktop.injector).unwrap();
-            let mut grants = grants();
+            let brake = Brake::default();
+            let mut grants = Grants::under(brake.clone());
+            assert!(grants.give(Right::View, Consent::Customer));
+            assert!(grants.give(Right::Control, Consent::Customer));
             let grant = grants.control().unwrap();
             assert!(input.inject(key(KeyCode::ShiftLeft, true), grant.clone()));
             assert!(input.inject(
@@ -231,6 +252,15 @@ mod tests {
                 1 => {
                     grants.take(Right::Control);
                     input.inject(key(KeyCode::KeyA, true), grant);
+                }
+                2 => {
+                    brake.suspend();
+                    input.inject(key(KeyCode::KeyA, true), grant);
+                }
+                3 => {
+                    // Nothing more comes of the technician, and the driver is busy elsewhere.
+                    brake.pull();
+                    input.releaser().release();
                 }
                 _ => drop(input),
             }

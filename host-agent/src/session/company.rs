@@ -6,6 +6,7 @@
 //! the pointer, which one of them holds; and which invitations are still good.
 
 mod guest;
+mod switches;
 #[cfg(test)]
 mod tests;
 
@@ -14,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
-use nearhand_protocol::grant::{Consent, Right};
+use nearhand_protocol::grant::{Brake, Consent, Right};
 use nearhand_protocol::id::{GuestId, SessionId};
 use nearhand_protocol::invitation::{Invitation, InvitationId};
 use nearhand_protocol::machine::handshake::SEED_LEN;
 use nearhand_protocol::signal::Technician;
 
-use super::{Effect, Event, News, Phase, Question, QuestionId, Session, ViewerId};
+use super::{Choice, Effect, Event, Looker, News, Phase, Question, QuestionId, Session, ViewerId};
 use guest::Guest;
 
 /// The tab of the technician who gave the code.
@@ -56,14 +57,23 @@ pub struct Company {
     numbers: u32,
     /// Who used pointer or keyboard last: everything that is pressed was pressed by them.
     hand: Option<ViewerId>,
+    /// Who was given control last; they may have lost it since.
+    controlled: Option<ViewerId>,
+    brake: Brake,
+    /// What is shared with all who may see; `None` after it was closed.
+    choice: Option<Choice>,
+    /// After how long without a touch resting control goes on by itself.
+    comes_back: Option<Duration>,
+    /// As the customer was told.
+    lookers: Vec<Looker>,
 }
 
 impl Company {
     /// The technician who gave the code, alone; as [`Session::new`].
-    pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN]) -> Self {
+    pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN], brake: Brake) -> Self {
         Self {
             consent,
-            owner: Session::new(consent, code, seed),
+            owner: Session::new(consent, code, seed, brake.clone()),
             guests: BTreeMap::new(),
             session: None,
             invitations: VecDeque::new(),
@@ -71,6 +81,11 @@ impl Company {
             put: None,
             numbers: 0,
             hand: None,
+            controlled: None,
+            brake,
+            choice: Some(Choice::default()),
+            comes_back: None,
+            lookers: Vec::new(),
         }
     }
 
@@ -112,6 +127,7 @@ impl Company {
             _ => {}
         }
         self.run(viewer, event, now, &mut out);
+        self.tell_who(&mut out);
         out
     }
 
@@ -119,20 +135,31 @@ impl Company {
     pub fn all(&mut self, event: &Event, now: Instant) -> Vec<Wanted> {
         let mut out = Vec::new();
         self.expire(now, &mut out);
-        let guests: Vec<_> = self.guests.keys().copied().collect();
-        let for_owner_first = [OWNER].into_iter().chain(guests);
-        for viewer in for_owner_first {
+        match event {
+            Event::ScopeClosed => self.choice = None,
+            Event::ComesBack(after) => self.comes_back = *after,
+            _ => {}
+        }
+        for viewer in self.everybody() {
             // A guest who is not known to be one reads nothing of what the customer writes, also not later.
             let unread = matches!(event, Event::Say { .. }) && viewer != OWNER && !self.trusts(viewer);
             if !unread {
                 self.run(viewer, event.clone(), now, &mut out);
             }
         }
+        self.tell_who(&mut out);
         out
     }
 
-    /// The customer answered the question with this number; a late answer counts for nothing.
-    pub fn answer(&mut self, question: QuestionId, yes: bool, now: Instant) -> Vec<Wanted> {
+    /// The customer answered the question with this number, and chose what is to be seen where it is about that; a late
+    /// answer counts for nothing.
+    pub fn answer(
+        &mut self,
+        question: QuestionId,
+        yes: bool,
+        choice: Option<Choice>,
+        now: Instant,
+    ) -> Vec<Wanted> {
         let mut out = Vec::new();
         self.expire(now, &mut out);
         if self.put == Some(question)
@@ -140,14 +167,12 @@ impl Company {
         {
             self.put = None;
             if yes && right == Right::Control {
-                // One holds the pointer: who held it until now does not any more.
-                for holder in self.holders().filter(|holder| *holder != viewer).collect::<Vec<_>>() {
-                    self.run(holder, Event::TakeBack(Right::Control), now, &mut out);
-                }
+                self.hand_over(viewer, now, &mut out);
             }
-            self.run(viewer, Event::Answer { question: id, yes }, now, &mut out);
+            self.run(viewer, Event::Answer { question: id, yes, choice }, now, &mut out);
             self.put_next(&mut out);
         }
+        self.tell_who(&mut out);
         out
     }
 
@@ -177,6 +202,7 @@ impl Company {
             let welcome = Event::Welcome { session, technician, viewer_present: true };
             self.run(viewer, welcome, now, &mut out);
         }
+        self.tell_who(&mut out);
         out
     }
 
@@ -194,10 +220,15 @@ impl Company {
         if viewer == OWNER { Some(&self.owner) } else { self.guests.get(&viewer).map(|guest| &guest.session) }
     }
 
-    /// Who may use pointer and keyboard; never more than one.
+    /// The one who gave the code, then the guests.
+    fn everybody(&self) -> Vec<ViewerId> {
+        [OWNER].into_iter().chain(self.guests.keys().copied()).collect()
+    }
+
+    /// Who was given pointer and keyboard, also where they rest; never more than one.
     fn holders(&self) -> impl Iterator<Item = ViewerId> {
         let all = [OWNER].into_iter().chain(self.guests.keys().copied());
-        all.filter(|viewer| self.session(*viewer).is_some_and(|session| session.rights().has(Right::Control)))
+        all.filter(|viewer| self.session(*viewer).is_some_and(|session| session.kept().has(Right::Control)))
     }
 
     fn run(&mut self, viewer: ViewerId, event: Event, now: Instant, out: &mut Vec<Wanted>) {
@@ -236,6 +267,12 @@ impl Company {
             // Who has pressed nothing lets go of nothing.
             Effect::ReleaseAll if self.hand.is_some_and(|hand| hand != viewer) => {}
             Effect::Invite(invitation) => self.invite(invitation, now, out),
+            // There is one desktop: what one of them is shown all of them are.
+            Effect::Aim(choice) => self.aim(viewer, choice, now, out),
+            Effect::Controlled(true) => {
+                self.controlled = Some(viewer);
+                out.push((viewer, effect));
+            }
             Effect::Tell(News::Ended(reason)) if viewer == OWNER => {
                 for guest in self.guests.keys().copied().collect::<Vec<_>>() {
                     self.run(guest, Event::ServerEnded(reason), now, out);

@@ -1,14 +1,14 @@
-//! Questions to the customer: one at a time, sight before control, and the only place where a right is given.
+//! Questions to the customer: one at a time, sight before control; and what follows when a right is given, or ends.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::control::{Notice, ToViewer};
-use nearhand_protocol::grant::{Consent, Right, Rights};
+use nearhand_protocol::grant::{Consent, Deed, Right, Rights, Ruling, Why};
 use nearhand_protocol::signal::HostToServer;
 
-use super::{Effect, News, Question, QuestionId, Session};
+use super::{Choice, Effect, News, Question, QuestionId, Session};
 
 /// After so many noes within [`NO_SPAN`] the technician asks in vain: a question that comes again and again until it is
 /// answered by mistake is no question.
@@ -64,14 +64,13 @@ impl Session {
     pub(super) fn ask(&mut self, rights: Rights, now: Instant, out: &mut Vec<Effect>) {
         let silenced = self.is_silenced(now);
         for right in rights.iter().filter(|right| OFFERED.has(*right)) {
-            if silenced && !self.grants.has(right) && !self.questions.rights().has(right) {
+            if silenced && !self.grants.kept().has(right) && !self.questions.rights().has(right) {
                 self.send_refused(right, out);
                 out.push(Effect::Send(ToViewer::Notice(Notice::NotAsked)));
                 continue;
             }
-            let sight = self.grants.rights().has(Right::View) || self.questions.rights().has(Right::View);
-            if self.guest && matches!(right, Right::FilesIn | Right::FilesOut) {
-                // Files are between the customer and the technician who gave the code.
+            let sight = self.grants.has(Right::View) || self.questions.rights().has(Right::View);
+            if !self.offers().has(right) {
                 self.send_refused(right, out);
             } else if right == Right::Control && !sight {
                 // Control without sight is given to nobody, so nobody is asked.
@@ -98,7 +97,8 @@ impl Session {
 
     /// Puts a question in the line, unless the right holds or is in the line.
     pub(super) fn question(&mut self, right: Right, file: Option<(String, u64)>) {
-        if !self.grants.has(right) && !self.questions.rights().has(right) {
+        // Control that rests comes back by the customer's click, not by another question.
+        if !self.grants.kept().has(right) && !self.questions.rights().has(right) {
             self.questions.put(right, file);
         }
     }
@@ -117,11 +117,27 @@ impl Session {
     }
 
     /// The customer answered; an answer to another question than the open one is late and counts for nothing.
-    pub(super) fn answer(&mut self, id: QuestionId, yes: bool, now: Instant, out: &mut Vec<Effect>) {
+    pub(super) fn answer(
+        &mut self,
+        id: QuestionId,
+        yes: bool,
+        choice: Option<Choice>,
+        now: Instant,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(question) = self.questions.open.take_if(|open| open.id == id) else { return };
         let right = question.right;
-        if yes && self.grants.give(right, self.consent) {
-            self.given(right, out);
+        // What was shared is closed, and the question says "your screen": then that is it.
+        let all = || (yes && self.grants.scope().is_none()).then(Choice::default);
+        let choice = choice.or_else(all).filter(|_| right == Right::View && yes);
+        let scope = choice.map(|choice| {
+            self.shared_name = choice.name;
+            choice.scope
+        });
+        let rulings = self.rule(&Deed::Answered { right, yes, scope });
+        self.follow(&rulings, out);
+        if rulings.contains(&Ruling::Gave(right)) {
+            self.tell_rights(out);
         } else {
             self.send_refused(right, out);
             self.not_given(right, out);
@@ -133,6 +149,43 @@ impl Session {
         }
         self.ask_next(out);
         self.send_rights(out);
+    }
+
+    /// The customer gives a right that nobody asks for just now, by a switch or a key. It can't be given to somebody who is
+    /// not there.
+    pub(super) fn give(&mut self, right: Right, out: &mut Vec<Effect>) {
+        if !self.connected || !self.trusts() {
+            let why = "the technician is not connected; try again when they are".into();
+            return out.push(Effect::Tell(News::Problem(why)));
+        }
+        if !self.offers().has(right) {
+            let why = "this technician's end can't do that".into();
+            return out.push(Effect::Tell(News::Problem(why)));
+        }
+        let rulings = self.rule(&Deed::Switched { right, on: true });
+        match rulings[..] {
+            [] => return,
+            [Ruling::Refused(_, Why::NothingShared)] => {
+                let why = "what was shared is closed; choose first what is to be seen".into();
+                return out.push(Effect::Tell(News::Problem(why)));
+            }
+            [Ruling::Refused(..)] => {
+                let why = "nobody can control what they may not see; allow that first".into();
+                return out.push(Effect::Tell(News::Problem(why)));
+            }
+            _ => {}
+        }
+        out.extend(self.questions.drop_right(right).map(Effect::Unask));
+        self.follow(&rulings, out);
+        self.tell_rights(out);
+        self.ask_next(out);
+        self.send_rights(out);
+    }
+
+    /// The rights that this technician could have: those that this program can do something with, and their end too.
+    pub(super) fn offers(&self) -> Rights {
+        // Files are between the customer and the technician who gave the code.
+        if self.guest { Rights::only(Right::View).with(Right::Control) } else { OFFERED }
     }
 
     pub(super) fn said_no(&mut self, right: Right, now: Instant, out: &mut Vec<Effect>) {
@@ -155,15 +208,54 @@ impl Session {
         }
     }
 
+    /// Does what follows from rulings, but for telling what holds now.
+    pub(super) fn follow(&mut self, rulings: &[Ruling], out: &mut Vec<Effect>) {
+        for ruling in rulings {
+            match *ruling {
+                Ruling::Gave(right) => self.given(right, out),
+                Ruling::Took(right, _) => self.taken(right, out),
+                Ruling::Refused(..) => {}
+                Ruling::Suspended => {
+                    out.push(Effect::ReleaseAll);
+                    out.push(Effect::Controlled(false));
+                    out.push(Effect::Tell(News::Yielded(true)));
+                }
+                Ruling::Resumed => {
+                    out.push(Effect::Controlled(true));
+                    out.push(Effect::Tell(News::Yielded(false)));
+                }
+                Ruling::ScopeChanged(scope) => self.aim(scope, out),
+            }
+        }
+    }
+
     fn given(&mut self, right: Right, out: &mut Vec<Effect>) {
-        self.tell_rights(out);
         match right {
             Right::View => {
                 self.ever_seen = true;
+                self.send_shared(out);
                 self.start_video(out);
             }
-            Right::Control => self.input_problem = None,
-            Right::FilesIn | Right::FilesOut => self.release_files(right, out),
+            Right::Control => {
+                self.input_problem = None;
+                out.push(Effect::Controlled(true));
+            }
+            Right::FilesIn | Right::FilesOut => {
+                self.had_files = true;
+                self.release_files(right, out);
+            }
+            Right::ClipboardIn | Right::ClipboardOut | Right::Facts | Right::Record => {}
+        }
+    }
+
+    fn taken(&mut self, right: Right, out: &mut Vec<Effect>) {
+        match right {
+            Right::View => self.stop_video(out),
+            Right::Control => {
+                out.push(Effect::ReleaseAll);
+                out.push(Effect::Controlled(false));
+            }
+            Right::FilesIn | Right::FilesOut => out.push(Effect::StopFiles(super::files::sender(right))),
             Right::ClipboardIn | Right::ClipboardOut | Right::Facts | Right::Record => {}
         }
     }
@@ -181,11 +273,11 @@ impl Session {
         }
     }
 
-    /// Rights end: given back by the technician, taken back by the customer or by time.
-    pub(super) fn take(&mut self, rights: Rights, out: &mut Vec<Effect>) {
-        let (before, asked) = (self.grants.rights(), self.questions.rights());
+    /// These rights end by this deed: given back by the technician, taken back by the customer or by time. Questions about
+    /// them end with them.
+    pub(super) fn take(&mut self, deed: &Deed, rights: Rights, out: &mut Vec<Effect>) {
+        let asked = self.questions.rights();
         for right in rights.iter() {
-            self.grants.take(right);
             out.extend(self.questions.drop_right(right).map(Effect::Unask));
             if right == Right::View {
                 out.extend(self.questions.drop_right(Right::Control).map(Effect::Unask));
@@ -194,24 +286,14 @@ impl Session {
                 self.refuse_files(right, out);
             }
         }
-        let held = self.grants.rights();
-        if before.has(Right::View) && !held.has(Right::View) {
-            self.stop_video(out);
-        }
-        if before.has(Right::Control) && !held.has(Right::Control) {
-            out.push(Effect::ReleaseAll);
-        }
-        for right in [Right::FilesIn, Right::FilesOut] {
-            if before.has(right) && !held.has(right) {
-                out.push(Effect::StopFiles(super::files::sender(right)));
-            }
-        }
+        let rulings = self.rule(deed);
+        self.follow(&rulings, out);
         self.ask_next(out);
-        if held != before {
+        if !rulings.is_empty() {
             self.input_problem = None;
             self.tell_rights(out);
         }
-        if held != before || self.questions.rights() != asked {
+        if !rulings.is_empty() || self.questions.rights() != asked {
             self.send_rights(out);
         }
     }
@@ -224,7 +306,7 @@ impl Session {
     }
 
     /// Says to the customer and the server what holds now.
-    fn tell_rights(&self, out: &mut Vec<Effect>) {
+    pub(super) fn tell_rights(&self, out: &mut Vec<Effect>) {
         let held = self.grants.rights();
         out.push(Effect::Signal(HostToServer::Rights { held }));
         out.push(Effect::Tell(News::Rights(held)));

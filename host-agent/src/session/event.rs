@@ -1,13 +1,14 @@
 //! What happens to a session, and what it wants done: the two vocabularies of the machine.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::control::{Arrival, Figures, InputProblem, SpecialKeys, ToHost, ToViewer, Watch};
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::file::{FileMessage, TransferId};
-use nearhand_protocol::grant::{ControlGrant, Right, Rights, ViewGrant};
+use nearhand_protocol::grant::{ControlGrant, Right, Rights, Scope, ViewGrant};
 use nearhand_protocol::id::{Seat, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::invitation::Invitation;
@@ -19,6 +20,24 @@ use nearhand_protocol::signal::{HostToServer, Technician};
 /// Names one technician's tab among those of a session; none is as the first one's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ViewerId(pub u8);
+
+/// Which technicians the customer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// All who have proven who they are.
+    All,
+    /// This one.
+    One(ViewerId),
+}
+
+/// What the customer chose to share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// What.
+    pub scope: Scope,
+    /// The window's title, or the program's or monitor's name; empty for everything. Whoever made the window wrote it.
+    pub name: String,
+}
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -91,6 +110,8 @@ pub enum Event {
         question: QuestionId,
         /// What.
         yes: bool,
+        /// What is to be seen, where that is asked; `None`: what was shared before.
+        choice: Option<Choice>,
     },
     /// The customer wrote a line.
     Say {
@@ -103,10 +124,22 @@ pub enum Event {
     SendFile(LocalFile),
     /// The customer wants to be asked again, after having said no so often that nobody asked any more.
     AskAgain,
+    /// The customer gives a right, by a switch or a key of their own.
+    Give(Right),
     /// The customer takes a right back.
     TakeBack(Right),
+    /// The customer shares something else from now on.
+    Narrow(Choice),
+    /// The customer's own hand was on mouse or keyboard.
+    Touched,
+    /// The customer lets the technician go on.
+    Resume,
+    /// The customer chose after how long without a touch the technician goes on by themselves; `None`: never.
+    ComesBack(Option<Duration>),
     /// The customer ends the session.
     End,
+    /// The customer ends everything at once.
+    Panic,
 
     /// The capture told the picture's layout; only ever under a grant.
     Layout(Layout),
@@ -119,6 +152,10 @@ pub enum Event {
         /// Whether it can.
         available: bool,
     },
+    /// What was shared is closed.
+    ScopeClosed,
+    /// What is shared is minimised, or on another desktop; or is there again.
+    ScopeHidden(bool),
     /// Input was not carried out.
     InputProblem(InputProblem),
     /// Something that the session can't go on without has failed.
@@ -160,6 +197,11 @@ pub enum Effect {
     Press(SpecialKeys, ControlGrant),
     /// Let go of every key and button, and forget input that waits.
     ReleaseAll,
+    /// A technician acts from here on, or goes on; or nobody does any more. Whoever listens to the customer's own hand
+    /// forgives it the motion that the yes itself took.
+    Controlled(bool),
+    /// Only this may be captured and acted on from here on. What can't be aimed at counts as closed.
+    Aim(Choice),
     /// Take the offered file.
     Receive(FileOffer),
     /// Offer a file.
@@ -238,10 +280,37 @@ pub enum Colleague {
     Interrupted,
     /// These rights of theirs hold now.
     Rights(Rights),
+    /// Their control rests, because the customer acts; or it goes on.
+    Yielded(bool),
     /// They wrote.
     Chat(String),
+    /// They wrote so many more lines that nobody could read them.
+    ChatMerged(u32),
     /// They have no part in the session any more.
     Gone(CloseReason),
+}
+
+/// One technician, as the customer sees them while they are in the session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Looker {
+    /// Which tab.
+    pub viewer: ViewerId,
+    /// Who.
+    pub technician: Technician,
+    /// Who invited them, by name; `None`: they gave the code.
+    pub invited_by: Option<String>,
+    /// The words to compare, as [`News::Words`].
+    pub words: [&'static str; 4],
+    /// Since when.
+    pub since: Instant,
+    /// Whether they are connected just now.
+    pub connected: bool,
+    /// The rights that hold.
+    pub held: Rights,
+    /// Control was given, and rests because the customer acts.
+    pub rests: bool,
+    /// The rights that they could have.
+    pub offered: Rights,
 }
 
 /// What the customer is told.
@@ -286,8 +355,20 @@ pub enum News {
     Silenced,
     /// These rights hold now.
     Rights(Rights),
+    /// Who is in the session, and what they may do; told whole at every change of it.
+    Who(Vec<Looker>),
+    /// Control rests, because the customer acts; or it goes on.
+    Yielded(bool),
+    /// What is shared from here on.
+    Shares(Choice),
+    /// What was shared is closed: nobody sees anything.
+    ScopeClosed,
+    /// Several technicians could be given this right, and the customer has to say who.
+    Choose(Right),
     /// The technician wrote.
     Chat(String),
+    /// The technician wrote so many more lines that nobody could read them: they are not shown.
+    ChatMerged(u32),
     /// The technician invites another one.
     Invited,
     /// Something about a technician who was invited.

@@ -8,8 +8,11 @@ mod company;
 mod consent;
 mod event;
 mod files;
+mod flood;
 mod mending;
+mod precedence;
 mod proof;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +21,9 @@ use std::time::{Duration, Instant};
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
-use nearhand_protocol::control::{Hello, InputProblem, Notice, ToHost, ToViewer};
+use nearhand_protocol::control::{Hello, InputProblem, Notice, Rest, ToHost, ToViewer};
 use nearhand_protocol::display::Layout;
-use nearhand_protocol::grant::{Consent, ControlGrant, Grants, Right, Rights};
+use nearhand_protocol::grant::{Brake, Consent, ControlGrant, Deed, Grants, Right, Rights};
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::machine::handshake::{Key, SEED_LEN};
 use nearhand_protocol::signal::{HostToServer, Technician};
@@ -30,8 +33,12 @@ use crate::chat::{Chat, Heard};
 pub use company::{Company, GUESTS, INVITATIONS, INVITED_FOR, OWNER, Wanted};
 use consent::Questions;
 pub use consent::{NO_SPAN, NOS};
-pub use event::{Colleague, Effect, Event, FileOffer, LocalFile, News, Question, QuestionId, ViewerId};
+pub use event::{
+    Choice, Colleague, Effect, Event, FileOffer, LocalFile, Looker, News, Question, QuestionId, ViewerId,
+    Whom,
+};
 use files::Waiting;
+use flood::Bucket;
 use mending::Mending;
 pub use mending::{LONGEST_WAIT, OFFER_WAIT};
 use proof::Handshake;
@@ -42,12 +49,21 @@ pub const INTERRUPTION: Duration = Duration::from_mins(1);
 /// Messages that can't be understood before the technician's end is taken for broken or hostile.
 const GARBAGE: u32 = 100;
 
+/// Lines of chat that are shown at once; more of them are merged into one sentence.
+const LINES: u32 = 20;
+/// And one more so often.
+const LINE_EVERY: Duration = Duration::from_millis(250);
+/// Requests for rights that are answered at once, and one more so often; beyond that they are garbage.
+const ASKS: u32 = 10;
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
 /// What this program can do.
 pub const CAPABILITIES: Capabilities = Capabilities::H264_TRACK
     .with(Capabilities::H264_CHANNEL)
     .with(Capabilities::PICTURE)
     .with(Capabilities::CURSOR)
-    .with(Capabilities::FILES);
+    .with(Capabilities::FILES)
+    .with(Capabilities::SCOPE);
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,19 +93,37 @@ pub struct Session {
     /// The tab came by an invitation: it gets no files, and invites nobody.
     guest: bool,
     handshake: Handshake,
+    brake: Brake,
     grants: Grants,
     ever_seen: bool,
+    /// Files were allowed in one direction, once.
+    had_files: bool,
+    /// What is shared is called so.
+    shared_name: String,
+    /// What the technician's end was told about control that rests, over this connection.
+    rest_told: Option<Rest>,
+    /// Time is told to `grants` up to here.
+    waited_until: Option<Instant>,
     questions: Questions,
     waiting: Waiting,
     chat: Chat,
+    lines: Bucket,
+    /// Lines that were too many to be shown.
+    merged: u32,
+    asks: Bucket,
     technician: Option<Technician>,
     /// The peer connection carries data.
     connected: bool,
     /// The peer of this connection said its hello, and we can talk with it.
     greeted: bool,
+    /// What it can do beyond the version's own.
+    theirs: Capabilities,
     /// The peer of this connection proved that it knows the code.
     proven: bool,
-    words_told: bool,
+    /// The words to compare, once they were told.
+    words: Option<[&'static str; 4]>,
+    /// When it was proven for the first time.
+    since: Option<Instant>,
     /// The customer was told that the server is away.
     server_lost: bool,
     /// The control channel is open.
@@ -114,26 +148,38 @@ const TELL_UNREACHED: u8 = 2;
 impl Session {
     /// A session in which nothing is allowed. `consent` is what a yes counts as: the customer's, or that of the command
     /// line, which is announced to the technician. `code` is what the peer has to prove; `seed` is fresh from the system's
-    /// random source.
-    pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN]) -> Self {
-        Self::by(consent, Handshake::Waiting { code, seed })
+    /// random source. Who holds the brake can stop everything at any moment, without asking here.
+    pub fn new(consent: Consent, code: Code, seed: [u8; SEED_LEN], brake: Brake) -> Self {
+        Self::by(consent, Handshake::Waiting { code, seed }, brake)
     }
 
-    fn by(consent: Consent, handshake: Handshake) -> Self {
+    fn by(consent: Consent, handshake: Handshake, brake: Brake) -> Self {
+        let mut grants = Grants::under(brake.clone());
+        grants.rule(&Deed::Interrupted, consent);
         Self {
             consent,
             guest: false,
             handshake,
-            grants: Grants::new(),
+            brake,
+            grants,
             ever_seen: false,
+            had_files: false,
+            shared_name: String::new(),
+            rest_told: None,
+            waited_until: None,
             questions: Questions::default(),
             waiting: Waiting::default(),
             chat: Chat::default(),
+            lines: Bucket::new(LINES, LINE_EVERY),
+            merged: 0,
+            asks: Bucket::new(ASKS, ASK_EVERY),
             technician: None,
             connected: false,
             greeted: false,
+            theirs: Capabilities::NONE,
             proven: false,
-            words_told: false,
+            words: None,
+            since: None,
             server_lost: false,
             control_open: false,
             awaited: None,
@@ -150,9 +196,9 @@ impl Session {
     }
 
     /// The same for a technician who was invited, and has this key with us if they are who was meant.
-    fn guest(consent: Consent, technician: Technician, key: Key) -> Self {
+    fn guest(consent: Consent, technician: Technician, key: Key, brake: Brake) -> Self {
         let technician = Some(technician);
-        Self { guest: true, technician, ..Self::by(consent, Handshake::Invited { key }) }
+        Self { guest: true, technician, ..Self::by(consent, Handshake::Invited { key }, brake) }
     }
 
     /// Where it stands.
@@ -177,9 +223,16 @@ impl Session {
         self.grants.rights()
     }
 
+    /// The rights that were given and not taken since: those that hold, and control that rests.
+    pub fn kept(&self) -> Rights {
+        self.grants.kept()
+    }
+
     /// When [`Event::Tick`] is due at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.rights_until(), self.proof_until(), self.mending.deadline()];
+        let merged = (self.merged > 0).then(|| self.lines.free_at()).flatten();
+        let deadlines =
+            [self.rights_until(), self.proof_until(), self.mending.deadline(), self.goes_on_at(), merged];
         deadlines.into_iter().flatten().min()
     }
 
@@ -204,6 +257,8 @@ impl Session {
         if self.ended.is_some() {
             return out;
         }
+        // Whoever pulled the brake was faster than the word of it.
+        let event = if self.brake.is_pulled() { Event::Panic } else { event };
         match event {
             Event::Tick => {}
             Event::Welcome { session, technician, viewer_present } => {
@@ -239,6 +294,8 @@ impl Session {
                 self.unreached = self.unreached.saturating_add(1);
                 self.interrupt(now, &mut out);
                 self.greeted = false;
+                self.theirs = Capabilities::NONE;
+                self.rest_told = None;
                 self.proven = false;
                 self.control_open = false;
                 self.chat_open = false;
@@ -255,6 +312,7 @@ impl Session {
                 self.connected = true;
                 self.mending.over();
                 self.awaited = self.control_open.then_some(now);
+                self.is_back();
                 if self.trusts() && self.interrupted.is_some() {
                     self.resume(&mut out);
                 }
@@ -266,11 +324,12 @@ impl Session {
                 self.control_open = true;
                 self.awaited = Some(now);
                 self.unreached = 0;
+                self.is_back();
                 let hello = Hello { version: Version::CURRENT, capabilities: CAPABILITIES };
                 out.push(Effect::Send(ToViewer::Hello(hello)));
             }
             Event::Control(message) => self.control(message, now, &mut out),
-            Event::Prove { proof, binding } => self.prove(&proof, binding, &mut out),
+            Event::Prove { proof, binding } => self.prove(&proof, binding, now, &mut out),
             Event::ChatOpen => {
                 self.chat_open = true;
                 self.send_unseen(&mut out);
@@ -287,7 +346,7 @@ impl Session {
             {
                 self.garbage(&mut out);
             }
-            Event::Chat(message) => self.hear(message, &mut out),
+            Event::Chat(message) => self.hear(message, now, &mut out),
             Event::Input(event) => {
                 if matches!(event, nearhand_protocol::input::InputEvent::ReleaseAll) {
                     out.push(Effect::ReleaseAll);
@@ -307,7 +366,7 @@ impl Session {
             Event::FileWanted => out.push(Effect::Tell(News::FileWanted)),
             Event::Garbage => self.garbage(&mut out),
 
-            Event::Answer { question, yes } => self.answer(question, yes, now, &mut out),
+            Event::Answer { question, yes, choice } => self.answer(question, yes, choice, now, &mut out),
             Event::Say { text, written_at_ms } => {
                 let lines = self.chat.say(&text, written_at_ms);
                 if self.chat_open && self.trusts() {
@@ -320,7 +379,15 @@ impl Session {
             }
             Event::SendFile(file) => self.send_file(file, &mut out),
             Event::AskAgain => self.ask_again(),
-            Event::TakeBack(right) => self.take(Rights::only(right), &mut out),
+            Event::Give(right) => self.give(right, &mut out),
+            Event::TakeBack(right) => {
+                self.take(&Deed::Switched { right, on: false }, Rights::only(right), &mut out);
+            }
+            Event::Narrow(choice) => self.narrow(choice, &mut out),
+            Event::Touched => self.yields(&Deed::Touched, &mut out),
+            Event::Resume => self.yields(&Deed::Resumed, &mut out),
+            Event::ComesBack(after) => self.comes_back(after, &mut out),
+            Event::Panic => self.panic(&mut out),
             Event::End => self.end(CloseReason::CustomerEnded, &mut out),
 
             Event::Layout(layout) => {
@@ -344,6 +411,8 @@ impl Session {
                     out.push(Effect::Send(ToViewer::Notice(notice)));
                 }
             }
+            Event::ScopeClosed => self.scope_closed(&mut out),
+            Event::ScopeHidden(hidden) => self.scope_hidden(hidden, &mut out),
             Event::InputProblem(problem) => self.input_ignored(problem, &mut out),
             Event::Broken(why) => {
                 out.push(Effect::Tell(News::Problem(why)));
@@ -374,18 +443,21 @@ impl Session {
                 self.greeted = true;
                 self.end(CloseReason::VersionMismatch, out);
             }
-            ToHost::Hello(_) => {
+            ToHost::Hello(hello) => {
+                self.theirs = hello.capabilities;
                 if !std::mem::replace(&mut self.greeted, true) && self.proven {
-                    self.trusted(out);
+                    self.trusted(now, out);
                 }
             }
             ToHost::End => self.end(CloseReason::TechnicianEnded, out),
             // The driver hands it over with what our end knows; without that it proves nothing.
-            ToHost::Prove(proof) => self.prove(&proof, None, out),
+            ToHost::Prove(proof) => self.prove(&proof, None, now, out),
             // Nothing else counts before we know who it is, and that the two mean the same by it.
             _ if !self.trusts() => self.garbage(out),
+            // Each is answered, and who asks without end would be answered without end.
+            ToHost::Ask(_) if !self.asks.take(now) => self.garbage(out),
             ToHost::Ask(rights) => self.ask(rights, now, out),
-            ToHost::GiveBack(rights) => self.take(rights, out),
+            ToHost::GiveBack(rights) => self.take(&Deed::GivenBack(rights), rights, out),
             ToHost::Ping { nonce } => out.push(Effect::Send(ToViewer::Pong { nonce })),
             ToHost::Arrival(arrival) => out.push(Effect::Arrival(arrival)),
             ToHost::Watch(watch) => out.push(Effect::Watch(watch)),
@@ -416,10 +488,15 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, message: ChatMessage, out: &mut Vec<Effect>) {
+    fn hear(&mut self, message: ChatMessage, now: Instant, out: &mut Vec<Effect>) {
         match self.chat.hear(message) {
             Heard::Line { text, answer } => {
-                out.push(Effect::Tell(News::Chat(text)));
+                if self.merged == 0 && self.lines.take(now) {
+                    out.push(Effect::Tell(News::Chat(text)));
+                } else {
+                    // Nobody reads so fast. Their end is answered all the same, or it would send them again.
+                    self.merged = self.merged.saturating_add(1);
+                }
                 out.push(Effect::SendChat(answer));
             }
             Heard::Again(answer) => out.push(Effect::SendChat(answer)),
@@ -435,11 +512,13 @@ impl Session {
         {
             return Some(grant);
         }
-        self.input_ignored(InputProblem::NoControl, out);
+        let rests = self.trusts() && self.grants.is_resting();
+        self.input_ignored(if rests { InputProblem::CustomerActs } else { InputProblem::NoControl }, out);
         None
     }
 
     fn input_ignored(&mut self, problem: InputProblem, out: &mut Vec<Effect>) {
+        let problem = self.known(problem);
         if self.input_problem != Some(problem) && self.trusts() {
             self.input_problem = Some(problem);
             out.push(Effect::Send(ToViewer::InputIgnored(problem)));
@@ -450,6 +529,7 @@ impl Session {
     fn interrupt(&mut self, now: Instant, out: &mut Vec<Effect>) {
         let was = std::mem::take(&mut self.connected);
         self.awaited = None;
+        self.rule(&Deed::Interrupted);
         self.stop_video(out);
         if !was {
             return;
@@ -462,7 +542,8 @@ impl Session {
     }
 
     /// The peer of this connection has said hello and has proven the code: from here on it counts.
-    fn trusted(&mut self, out: &mut Vec<Effect>) {
+    fn trusted(&mut self, now: Instant, out: &mut Vec<Effect>) {
+        self.since.get_or_insert(now);
         self.resume(out);
         self.send_unseen(out);
     }
@@ -472,6 +553,7 @@ impl Session {
         // Data flows, whatever the order in which the two were told.
         self.connected = true;
         self.interrupted = None;
+        self.is_back();
         out.push(Effect::Tell(News::PeerConnected));
         if self.consent == Consent::CommandLine {
             out.push(Effect::Send(ToViewer::Notice(Notice::Headless)));
@@ -480,13 +562,25 @@ impl Session {
         self.ask_next(out);
         self.send_rights(out);
         self.send_layout(out);
+        self.send_shared(out);
         self.start_video(out);
     }
 
-    /// What time alone brings: a proof that never came ends it all, and an interruption that lasts too long takes everything
-    /// back.
+    /// Where data flow to and from somebody who has proven who they are, there are proofs of what they may do.
+    fn is_back(&mut self) {
+        if self.connected && self.trusts() {
+            self.rule(&Deed::Proven);
+        }
+    }
+
+    /// What time alone brings: a proof that never came ends it all, an interruption that lasts too long takes everything
+    /// back, resting control goes on where the customer chose so, and lines that were too many are told of.
     fn expire(&mut self, now: Instant, out: &mut Vec<Effect>) {
         self.mending.tick(now, out);
+        self.wait(now, out);
+        if self.merged > 0 && self.lines.take(now) {
+            out.push(Effect::Tell(News::ChatMerged(std::mem::take(&mut self.merged))));
+        }
         if self.proof_until().is_some_and(|until| until <= now) {
             self.end(CloseReason::NotProven, out);
             return;
@@ -495,8 +589,8 @@ impl Session {
             return;
         }
         self.interrupted = None;
-        let had_any = !self.grants.rights().is_empty();
-        self.take(Right::ALL.into_iter().collect(), out);
+        let had_any = !self.grants.kept().is_empty();
+        self.take(&Deed::Expired, Right::ALL.into_iter().collect(), out);
         out.push(Effect::ReleaseAll);
         if had_any {
             out.push(Effect::Tell(News::RightsExpired));
@@ -529,17 +623,18 @@ impl Session {
         }
     }
 
-    fn send_rights(&self, out: &mut Vec<Effect>) {
+    fn send_rights(&mut self, out: &mut Vec<Effect>) {
         if self.trusts() {
             let (held, asked) = (self.grants.rights(), self.questions.rights());
             out.push(Effect::Send(ToViewer::Rights { held, asked }));
         }
+        self.send_rests(out);
     }
 
     /// Ends the session; everything is taken back and let go, whoever ended it.
     fn end(&mut self, reason: CloseReason, out: &mut Vec<Effect>) {
         self.ended = Some(reason);
-        self.grants.take_all();
+        self.rule(&Deed::Ended);
         out.push(Effect::ReleaseAll);
         out.push(Effect::StopVideo);
         out.extend(self.questions.clear().map(Effect::Unask));

@@ -96,7 +96,13 @@ impl Session {
     }
 
     /// The viewer's proof, and what our own end of the connection really uses.
-    pub(super) fn prove(&mut self, proof: &Proof, binding: Option<Binding>, out: &mut Vec<Effect>) {
+    pub(super) fn prove(
+        &mut self,
+        proof: &Proof,
+        binding: Option<Binding>,
+        now: Instant,
+        out: &mut Vec<Effect>,
+    ) {
         // An honest viewer has its key from our share, so ours is there before its proof.
         let right = match (&self.handshake, binding) {
             (Handshake::Agreed { key, .. } | Handshake::Invited { key }, Some(binding)) => {
@@ -109,11 +115,11 @@ impl Session {
             return;
         };
         out.push(Effect::Send(ToViewer::Prove(answer)));
-        if !std::mem::replace(&mut self.words_told, true) {
+        if self.words.replace(words).is_none() {
             out.push(Effect::Tell(News::Words(words)));
         }
         if !std::mem::replace(&mut self.proven, true) && self.greeted {
-            self.trusted(out);
+            self.trusted(now, out);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nearhand_protocol::control::SpecialKeys;
 use nearhand_protocol::file::{FileMessage, FileProblem, TransferId};
+use nearhand_protocol::grant::{Scope, WindowId};
 use nearhand_protocol::id::{Epoch, SessionId};
 use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::machine::handshake::{Binding, Exchange, Fingerprint, Key};
@@ -14,6 +15,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod staying;
+mod switches;
 
 fn technician() -> Technician {
     Technician { name: "Ada".into(), organisation: "Help Ltd".into() }
@@ -36,7 +38,7 @@ fn code() -> Code {
 }
 
 fn session(consent: Consent) -> Session {
-    Session::new(consent, code(), [2; SEED_LEN])
+    Session::new(consent, code(), [2; SEED_LEN], Brake::default())
 }
 
 fn session_id() -> SessionId {
@@ -125,7 +127,7 @@ impl Run {
 
     fn answer(&mut self, asked: &[Effect], yes: bool) -> Vec<Effect> {
         let question = question(asked).expect("a question").id;
-        self.does(Event::Answer { question, yes })
+        self.does(Event::Answer { question, yes, choice: None })
     }
 
     fn yes(&mut self, asked: &[Effect]) -> Vec<Effect> {
@@ -228,9 +230,9 @@ fn a_late_or_repeated_answer_counts_for_nothing() {
     let asked = run.does(ask(&[Right::View]));
     let id = question(&asked).unwrap().id;
     run.does(Event::Control(ToHost::GiveBack(Rights::only(Right::View))));
-    assert!(run.does(Event::Answer { question: id, yes: true }).is_empty());
+    assert!(run.does(Event::Answer { question: id, yes: true, choice: None }).is_empty());
     let asked = run.does(ask(&[Right::View]));
-    assert!(run.does(Event::Answer { question: id, yes: true }).is_empty());
+    assert!(run.does(Event::Answer { question: id, yes: true, choice: None }).is_empty());
     run.yes(&asked);
     assert!(run.yes(&asked).is_empty());
 }
@@ -635,6 +637,12 @@ fn neither_code_nor_seed_nor_key_prints() {
     assert!(!text.contains("[2, 2") && !text.contains("482"), "{text}");
 }
 
+/// What a customer may share.
+fn choice() -> impl Strategy<Value = Choice> {
+    let scopes = [Scope::Everything, Scope::Monitor(1), Scope::Window(WindowId(7))];
+    prop::sample::select(scopes.to_vec()).prop_map(|scope| Choice { scope, name: "a window".into() })
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let right = || (0..Right::ALL.len()).prop_map(|index| Right::ALL[index]);
     let rights = || any::<u16>().prop_map(Rights::from);
@@ -661,7 +669,16 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Pointer(PointerMove { sequence: 1, x: 2, y: 3 })),
         2 => (0..4_u32).prop_map(|number| Event::FileOffered(offer(number))),
         1 => (0..4_u32).prop_map(|number| Event::FileWithdrawn(offer(number).id)),
-        12 => (0..12_u32, any::<bool>()).prop_map(|(id, yes)| Event::Answer { question: QuestionId(id), yes }),
+        2 => Just(Event::Control(ToHost::Hello(Hello { version: Version::CURRENT, capabilities: Capabilities::SCOPE }))),
+        12 => (0..12_u32, any::<bool>(), prop::option::weighted(0.2, choice()))
+            .prop_map(|(id, yes, choice)| Event::Answer { question: QuestionId(id), yes, choice }),
+        3 => right().prop_map(Event::Give),
+        2 => choice().prop_map(Event::Narrow),
+        1 => Just(Event::ScopeClosed),
+        1 => any::<bool>().prop_map(Event::ScopeHidden),
+        2 => Just(Event::Touched),
+        2 => Just(Event::Resume),
+        1 => Just(Event::InputProblem(InputProblem::Outside)),
         1 => Just(Event::Say { text: "x".into(), written_at_ms: 0 }),
         1 => Just(Event::SendFile(LocalFile { path: "/x".into(), name: "x".into(), size: 1 })),
         2 => right().prop_map(Event::TakeBack),
@@ -740,12 +757,28 @@ fn needs_a_proof(effect: &Effect) -> bool {
     }
 }
 
+/// Whether tabs that are older than shared parts and resting control know the message.
+fn is_known_to_all(message: &ToViewer) -> bool {
+    use InputProblem::{Failed, NoControl, Unsupported};
+    use Notice::{Headless, NotAsked, ScreenAvailable, ScreenUnavailable};
+    match message {
+        ToViewer::Shared(_) | ToViewer::Rests(_) => false,
+        ToViewer::Notice(notice) => {
+            matches!(notice, Headless | NotAsked | ScreenAvailable | ScreenUnavailable)
+        }
+        ToViewer::InputIgnored(problem) => matches!(problem, Failed | NoControl | Unsupported),
+        ToViewer::Refused(right) => (*right as usize) < 4,
+        _ => true,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     /// Whatever happens in whatever order: what is shown, injected or received was allowed by a yes to the question
-    /// that stood open, since the last time it was taken back; and it, the question, and whatever else is said to the
-    /// peer or believed of it, came after the proof of this connection.
+    /// that stood open, or by a switch of the customer's, since the last time it was taken back; what is shown is what
+    /// the customer shares; nothing is injected while their own hand is on mouse or keyboard; and it, the question, and
+    /// whatever else is said to the peer or believed of it, came after the proof of this connection.
     #[test]
     fn nothing_without_a_yes_and_a_proof(start in 0..4_usize, steps in prop::collection::vec((any_event(), 0..40_u64), 0..80)) {
         let mut session = session(Consent::Customer);
@@ -759,6 +792,8 @@ proptest! {
             .chain(steps);
         let mut open: Option<Question> = None;
         let mut allowed = Rights::NONE;
+        let mut shared = Some(Scope::Everything);
+        let mut rests = false;
         let mut lost: Option<Instant> = None;
         for (event, seconds) in steps {
             let mut expired: Option<Question> = None;
@@ -769,15 +804,31 @@ proptest! {
                 expired = open.take();
             }
             match &event {
-                Event::Answer { question, yes } => {
+                Event::Answer { question, yes, choice } => {
                     // An answered question is closed, whatever the answer.
                     if let Some(closed) = open.take_if(|open| open.id == *question)
                         && *yes
                         && lost.is_none_or(|since| now < since + INTERRUPTION)
                     {
                         allowed = allowed.with(closed.right);
+                        rests &= closed.right != Right::Control;
+                        if closed.right == Right::View {
+                            let chosen = choice.as_ref().map(|choice| choice.scope);
+                            shared = chosen.or(shared).or(Some(Scope::Everything));
+                        }
                     }
                 }
+                Event::Give(right) => {
+                    let there = session.connected && peer.trusted() && session.offers().has(*right);
+                    if there && (*right != Right::View || shared.is_some()) {
+                        allowed = allowed.with(*right);
+                        rests &= *right != Right::Control || !allowed.has(Right::View);
+                    }
+                }
+                Event::Narrow(choice) => shared = Some(choice.scope),
+                Event::ScopeClosed => (shared, allowed) = (None, allowed.without(Right::View)),
+                Event::Touched => rests = true,
+                Event::Resume => rests = false,
                 Event::TakeBack(right) => allowed = allowed.without(*right),
                 Event::Control(ToHost::GiveBack(rights)) if peer.trusted() => {
                     for right in rights.iter() {
@@ -810,18 +861,24 @@ proptest! {
                     }
                     Effect::StartVideo(grant) => {
                         prop_assert!(allowed.has(Right::View) && grant.check().is_ok());
+                        prop_assert_eq!(Some(grant.scope()), shared);
                     }
                     Effect::Inject(_, grant) | Effect::Move(_, grant) | Effect::Press(_, grant) => {
-                        prop_assert!(allowed.has(Right::Control) && grant.check().is_ok());
+                        prop_assert!(allowed.has(Right::Control) && grant.check().is_ok() && !rests);
+                        prop_assert_eq!(Some(grant.scope()), shared);
+                    }
+                    Effect::Send(message) if session.theirs == Capabilities::NONE => {
+                        prop_assert!(is_known_to_all(message), "{:?} to a tab that does not know it", message);
                     }
                     Effect::Receive(_) => prop_assert!(allowed.has(Right::FilesIn)),
                     Effect::Offer(_) => prop_assert!(allowed.has(Right::FilesOut)),
                     _ => {}
                 }
             }
-            for right in session.rights().iter() {
+            for right in session.kept().iter() {
                 prop_assert!(allowed.has(right), "{right} holds without a yes");
             }
+            prop_assert!(!rests || !session.rights().has(Right::Control));
             if session.interrupted.is_none() {
                 lost = None;
             } else {

@@ -22,7 +22,8 @@ impl Headless {
 
 impl Ui for Headless {
     fn ask(&mut self, question: &Question) {
-        let answer = Command::Answer { question: question.id, yes: self.grant.has(question.right) };
+        let answer =
+            Command::Answer { question: question.id, yes: self.grant.has(question.right), choice: None };
         // The queue is full only if the driver is stuck; then an unanswered question gives nothing, which is right.
         let _ = self.commands.try_send(answer);
     }

@@ -5,11 +5,12 @@ mod terminal;
 mod words;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nearhand_protocol::grant::Right;
 use tokio::sync::mpsc;
 
-use crate::session::{News, Question, QuestionId};
+use crate::session::{Choice, News, Question, QuestionId, Whom};
 pub use headless::Headless;
 pub use terminal::Terminal;
 
@@ -22,17 +23,39 @@ pub enum Command {
         question: QuestionId,
         /// What.
         yes: bool,
+        /// What is to be seen, where that is asked; `None`: what was shared before.
+        choice: Option<Choice>,
     },
     /// A chat line.
     Say(String),
     /// Send this file.
     SendFile(PathBuf),
+    /// Give a right that nobody asks for just now.
+    Give {
+        /// To whom; control goes to one of them.
+        whom: Whom,
+        /// What.
+        right: Right,
+    },
     /// Take a right back.
-    TakeBack(Right),
+    TakeBack {
+        /// From whom.
+        whom: Whom,
+        /// What.
+        right: Right,
+    },
+    /// Share something else from now on.
+    Narrow(Choice),
+    /// Let the technician go on, after the customer's own hand took over.
+    Resume,
+    /// Let them go on by themselves after so long without a touch; `None`: never.
+    ComesBack(Option<Duration>),
     /// Be asked again, after having said no so often that nobody asks any more.
     AskAgain,
     /// End the session.
     End,
+    /// End everything at once, whatever else is under way.
+    Panic,
 }
 
 /// Commands that may wait for the driver; whoever types faster waits.

@@ -24,8 +24,9 @@
 //! ```
 //!
 //! `y` or `yes` is a yes; `n`, `no` and an empty line are a no. Any other line is chat, also while a question stands.
-//! `/send PATH`, `/control off`, `/view off`, `/files off`, `/ask`, `/end` and `/help` are commands. The end of the input is no
-//! end of the session, but nobody answers any more: what stands open, and what is asked later, is refused.
+//! `/send PATH`, `/view on`, `/view off`, `/control on`, `/control off`, `/files off`, `/resume`, `/ask`, `/end`, `/panic` and `/help` are
+//! commands. The end of the input is no end of the session, but nobody answers any more: what stands open, and what is
+//! asked later, is refused.
 
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,7 @@ use nearhand_protocol::grant::Right;
 use nearhand_protocol::signal::Technician;
 
 use super::{Command, Commands, Ui, words};
-use crate::session::{Colleague, News, Question, QuestionId};
+use crate::session::{Colleague, News, Question, QuestionId, Whom};
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ mod tests;
 const MAX_LINE: u64 = 64 * 1024;
 
 const HELP: &str = "NOTE: type a line to chat; /send PATH sends a file; /control off, /view off and /files off take \
-                    back what you allowed; /end (or Ctrl+C) ends everything";
+                    back what you allowed; /view on and /control on allow it; /end (or Ctrl+C) ends everything";
 
 /// Prints to a stream, and understands lines.
 pub struct Terminal {
@@ -162,7 +163,8 @@ impl Shared {
     fn ask(&mut self, question: &Question) {
         if self.input_ended {
             // Nobody is there: an unanswered question must not stand for ever.
-            let _ = self.commands.try_send(Command::Answer { question: question.id, yes: false });
+            let _ =
+                self.commands.try_send(Command::Answer { question: question.id, yes: false, choice: None });
             return;
         }
         self.open = Some(question.clone());
@@ -175,7 +177,7 @@ impl Shared {
     fn input_ended(&mut self) -> Option<Command> {
         self.input_ended = true;
         let question = self.open.take()?.id;
-        Some(Command::Answer { question, yes: false })
+        Some(Command::Answer { question, yes: false, choice: None })
     }
 
     /// What a typed line means.
@@ -191,7 +193,7 @@ impl Shared {
             if let Some(yes) = yes {
                 let question = question.id;
                 self.open = None;
-                return Some(Command::Answer { question, yes });
+                return Some(Command::Answer { question, yes, choice: None });
             }
         }
         if line.is_empty() {
@@ -207,9 +209,13 @@ impl Shared {
         match (command, argument.trim()) {
             ("/end", "") => Some(Command::End),
             ("/ask", "") => Some(Command::AskAgain),
-            ("/control", "off") => Some(Command::TakeBack(Right::Control)),
-            ("/view", "off") => Some(Command::TakeBack(Right::View)),
-            ("/files", "off") => Some(Command::TakeBack(Right::FilesIn)),
+            ("/panic", "") => Some(Command::Panic),
+            ("/resume", "") => Some(Command::Resume),
+            ("/control", "on") => Some(Command::Give { whom: Whom::All, right: Right::Control }),
+            ("/control", "off") => Some(Command::TakeBack { whom: Whom::All, right: Right::Control }),
+            ("/view", "on") => Some(Command::Give { whom: Whom::All, right: Right::View }),
+            ("/view", "off") => Some(Command::TakeBack { whom: Whom::All, right: Right::View }),
+            ("/files", "off") => Some(Command::TakeBack { whom: Whom::All, right: Right::FilesIn }),
             ("/send", path) if !path.is_empty() => Some(Command::SendFile(unquoted(path).into())),
             _ => {
                 self.print(HELP);
@@ -254,12 +260,21 @@ impl Shared {
                     .into()
             }
             News::Rights(rights) => format!("RIGHTS: {}", words::rights(*rights)),
+            // Told line by line already.
+            News::Who(_) => String::new(),
+            News::Yielded(rests) => yielded(&self.technician, *rests),
+            News::Shares(choice) => format!("NOTE: {}", words::shares(choice)),
+            News::ScopeClosed => "NOTE: what you shared was closed; nobody sees anything".into(),
+            News::Choose(_) => "NOTE: several technicians could have it; let the one ask whom you mean".into(),
             News::Chat(text) => written(&self.technician, text),
+            News::ChatMerged(lines) => merged(&self.technician, *lines),
             News::Invited => format!(
                 "NOTE: {} invites another technician; you are asked before they see anything",
                 words::name(&self.technician)
             ),
             News::Colleague { technician, what: Colleague::Chat(text) } => written(technician, text),
+            News::Colleague { technician, what: Colleague::ChatMerged(lines) } => merged(technician, *lines),
+            News::Colleague { technician, what: Colleague::Yielded(rests) } => yielded(technician, *rests),
             News::Colleague { technician, what } => {
                 let said = match what {
                     Colleague::Words(words) => format!("words {}", words.join(" ")),
@@ -268,7 +283,7 @@ impl Shared {
                     Colleague::Rights(rights) => format!("rights {}", words::rights(*rights)),
                     Colleague::Gone(CloseReason::NotProven) => "refused: not who was invited".into(),
                     Colleague::Gone(reason) => format!("gone ({})", reason.as_str()),
-                    Colleague::Chat(_) => String::new(),
+                    Colleague::Chat(_) | Colleague::ChatMerged(_) | Colleague::Yielded(_) => String::new(),
                 };
                 format!("COLLEAGUE: {}: {said}", words::who(technician))
             }
@@ -299,6 +314,21 @@ fn written(technician: &Technician, text: &str) -> String {
     let name = words::name(technician);
     let lines: Vec<_> = text.lines().map(|line| format!("{name}: {}", words::harmless(line))).collect();
     lines.join("\n")
+}
+
+/// More than anybody reads.
+fn merged(technician: &Technician, lines: u32) -> String {
+    format!("NOTE: {lines} more lines of {} are not shown", words::name(technician))
+}
+
+/// Whose hand it is.
+fn yielded(technician: &Technician, rests: bool) -> String {
+    let name = words::name(technician);
+    if rests {
+        format!("NOTE: you have taken over, and {name} only looks; type /resume to let them go on")
+    } else {
+        format!("NOTE: {name} goes on with your mouse and keyboard")
+    }
 }
 
 /// A path as people paste it.

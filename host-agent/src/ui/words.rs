@@ -1,10 +1,10 @@
 //! Words for people, and what strangers wrote made harmless for a terminal.
 
 use nearhand_protocol::close::CloseReason;
-use nearhand_protocol::grant::{Right, Rights};
+use nearhand_protocol::grant::{Right, Rights, Scope};
 use nearhand_protocol::signal::Technician;
 
-use crate::session::Question;
+use crate::session::{Choice, Question};
 
 /// Text of a stranger without anything that a terminal obeys or that turns the direction of what follows.
 pub(super) fn harmless(text: &str) -> String {
@@ -60,6 +60,17 @@ pub(super) fn question(question: &Question) -> String {
             format!("{who} would like to know what this computer consists of and what runs on it. Send it?")
         }
         (Right::Record, _) => format!("{who} wants to keep a recording of what is seen. Allow it?"),
+    }
+}
+
+/// What is shared from here on.
+pub(super) fn shares(choice: &Choice) -> String {
+    let name: String = harmless(&choice.name).chars().take(80).collect();
+    match choice.scope {
+        Scope::Everything => "your whole screen is shared from now on".into(),
+        Scope::Monitor(_) => format!("one monitor is shared from now on: {name}"),
+        Scope::Window(_) => format!("one window is shared from now on: {name}"),
+        Scope::Application(_) => format!("the windows of one program are shared from now on: {name}"),
     }
 }
 

@@ -14,7 +14,7 @@ fn invitation() -> Invitation {
 
 impl Stage {
     /// The technician's tab invites, and another one comes to the server.
-    async fn invited(&mut self) {
+    pub(super) async fn invited(&mut self) {
         self.says(0, Channel::Control, &ToHost::Invite(invitation())).await;
         self.sees(|seen| matches!(seen, Seen::Told(News::Invited))).await;
         self.guest_arrives().await;
@@ -70,7 +70,7 @@ async fn the_second_sees_chats_and_leaves_and_the_first_goes_on() {
     let Seen::Asked(question) = seen else { unreachable!() };
     assert_eq!((question.technician.name.as_str(), question.right), ("Bo", Right::View));
     assert!(!stage.transports[1].recorded().iter().any(is_frame), "nothing is shown before the yes");
-    stage.commands.send(Command::Answer { question: question.id, yes: true }).await.unwrap();
+    stage.commands.send(Command::Answer { question: question.id, yes: true, choice: None }).await.unwrap();
     timeout(PATIENCE, stage.transports[1].wait_for(is_frame)).await.expect("a frame to the second");
 
     // Their input is not carried out, the first one's is.

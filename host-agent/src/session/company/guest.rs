@@ -54,6 +54,7 @@ impl Guest {
             | Effect::Refresh
             | Effect::Painted(_)
             | Effect::ReleaseAll
+            | Effect::Controlled(_)
             | Effect::WantRestart => Some(effect),
             Effect::Signal(HostToServer::End { reason }) => return Some(sent_away(viewer, self.id, reason)),
             Effect::Tell(news) => match news {
@@ -61,7 +62,9 @@ impl Guest {
                 News::PeerConnected => colleague(Colleague::Up),
                 News::PeerLost => colleague(Colleague::Interrupted),
                 News::Rights(rights) => colleague(Colleague::Rights(rights)),
+                News::Yielded(rests) => colleague(Colleague::Yielded(rests)),
                 News::Chat(text) => colleague(Colleague::Chat(text)),
+                News::ChatMerged(lines) => colleague(Colleague::ChatMerged(lines)),
                 News::Ended(reason) => colleague(Colleague::Gone(reason)),
                 News::Silenced | News::Problem(_) => Some(Effect::Tell(news)),
                 _ => None,
@@ -91,7 +94,10 @@ impl Company {
         let free = (1..=GUESTS).map(ViewerId).find(|viewer| !self.guests.contains_key(viewer));
         let viewer = free.ok_or(CloseReason::UnknownCode)?;
         let technician = self.renamed(technician);
-        let session = Session::guest(self.consent, technician.clone(), key);
+        let mut session = Session::guest(self.consent, technician.clone(), key, self.brake.clone());
+        // What is shared just now; they have no rights yet, so nothing follows but that they know.
+        session.handle(self.choice.clone().map_or(Event::ScopeClosed, Event::Narrow), now);
+        session.handle(Event::ComesBack(self.comes_back), now);
         let guest = Guest { id, session, technician, invitation: Some(invitation), away_since: None };
         self.guests.insert(viewer, guest);
         Ok(viewer)

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use nearhand_protocol::chat::ChatMessage;
 use nearhand_protocol::control::{Hello, InputProblem, ToHost, ToViewer};
 use nearhand_protocol::file::TransferId;
-use nearhand_protocol::grant::Rights;
+use nearhand_protocol::grant::{Brake, Rights, Scope};
 use nearhand_protocol::id::{Epoch, Seat};
 use nearhand_protocol::input::{InputEvent, PointerMove};
 use nearhand_protocol::invitation::{InvitationSecret, SECRET_LEN};
@@ -15,8 +15,10 @@ use nearhand_protocol::signal::HostToServer;
 use nearhand_protocol::version::{Capabilities, Version};
 use proptest::prelude::*;
 
-use super::super::{Colleague, FileOffer};
+use super::super::{Colleague, FileOffer, Whom};
 use super::*;
+
+mod switches;
 
 const BO: GuestId = GuestId(4_000_000_000);
 const CY: GuestId = GuestId(5);
@@ -81,7 +83,7 @@ struct Run {
 impl Run {
     /// With the technician who gave the code, proven.
     fn new() -> Self {
-        let company = Company::new(Consent::Customer, code(), [2; SEED_LEN]);
+        let company = Company::new(Consent::Customer, code(), [2; SEED_LEN], Brake::default());
         let (share, owner) = OWNERS.clone();
         let mut run = Self { company, now: Instant::now(), owner };
         let technician = technician("Ada");
@@ -128,7 +130,7 @@ impl Run {
 
     fn answer(&mut self, wanted: &[Wanted], yes: bool) -> Vec<Wanted> {
         let (_, question) = question(wanted).expect("a question");
-        self.company.answer(question.id, yes, self.now)
+        self.company.answer(question.id, yes, None, self.now)
     }
 
     fn gives(&mut self, viewer: ViewerId, right: Right) -> Vec<Wanted> {
@@ -316,7 +318,7 @@ fn the_customer_is_asked_one_thing_at_a_time() {
     let next = run.answer(&first, true);
     assert!(has(&next, OWNER, |e| matches!(e, Effect::StartVideo(_))));
     assert_eq!(question(&next).unwrap().0, FIRST);
-    assert!(run.company.answer(stale, true, run.now).is_empty(), "a late yes is none for the next");
+    assert!(run.company.answer(stale, true, None, run.now).is_empty(), "a late yes is none for the next");
     assert_eq!(run.rights(FIRST), Rights::NONE);
     // Withdrawn by the one, it makes room for the other's.
     run.of(OWNER, ask(Right::Control));
@@ -373,7 +375,8 @@ fn a_guest_ends_alone_and_the_customer_and_the_owner_end_all() {
     let view = run.company.guests[&FIRST].session.grants.view().unwrap();
     let left = run.of(FIRST, Event::Control(ToHost::End));
     assert!(has(&left, FIRST, |e| matches!(e, Effect::StopVideo)) && view.check().is_err());
-    assert!(matches!(left.last(), Some((FIRST, Effect::Leave))));
+    let last = left.iter().rev().find(|(_, e)| !matches!(e, Effect::Tell(News::Who(_))));
+    assert!(matches!(last, Some((FIRST, Effect::Leave))));
     assert!(!left.iter().any(|(_, e)| matches!(e, Effect::End(_) | Effect::StopFiles(_))));
     assert_eq!(run.rights(OWNER), Rights::only(Right::View));
     run.goes_on();
@@ -496,7 +499,7 @@ fn step(run: &mut Run, kind: u8, viewer: ViewerId, yes: bool) -> Vec<Wanted> {
         8 => run.of(viewer, ask(Right::Control)),
         9..=12 => {
             let open = run.company.put.unwrap_or(QuestionId(0));
-            run.company.answer(open, yes, run.now)
+            run.company.answer(open, yes, None, run.now)
         }
         13 => run.of(viewer, wheel()),
         14 => run.of(viewer, Event::PeerLost),
@@ -515,29 +518,48 @@ fn step(run: &mut Run, kind: u8, viewer: ViewerId, yes: bool) -> Vec<Wanted> {
             run.now += Duration::from_secs(if yes { 1 } else { 20 });
             run.all(&Event::Tick)
         }
+        20 | 21 => run.company.give(
+            if yes { Whom::One(viewer) } else { Whom::All },
+            if kind == 20 { Right::View } else { Right::Control },
+            run.now,
+        ),
+        22 => run.company.take_back(Whom::One(viewer), Right::Control, run.now),
+        23 => run.company.control_key(run.now),
+        24 => run.all(if yes { &Event::Resume } else { &Event::Touched }),
+        25 => {
+            let scope = if yes { Scope::Everything } else { Scope::Monitor(viewer.0) };
+            run.all(&Event::Narrow(Choice { scope, name: String::new() }))
+        }
+        26 if !yes => run.all(&Event::ScopeClosed),
         _ => run.of(viewer, Event::Input(InputEvent::ReleaseAll)),
     }
 }
 
 proptest! {
     /// Whatever the order: one at most holds the pointer; no picture and no input of a guest without a proof and without a
-    /// yes to a question of theirs; never more than one question; nothing of the owner's is done in a guest's name.
+    /// yes to a question of theirs or a switch for them; never more than one question; nothing of the owner's is done in a
+    /// guest's name; all who see see the same; and the customer knows of everybody who may do something.
     #[test]
-    fn any_order_keeps_the_promise(steps in prop::collection::vec((0..21_u8, 0..3_u8, prop::bool::weighted(0.8)), 0..250)) {
+    fn any_order_keeps_the_promise(steps in prop::collection::vec((0..28_u8, 0..3_u8, prop::bool::weighted(0.8)), 0..250)) {
         let mut run = Run::new();
         let mut open: Option<QuestionId> = None;
         let mut proven = std::collections::BTreeSet::from([OWNER]);
         let mut seen = std::collections::BTreeSet::new();
         let mut asking: Option<(ViewerId, Right)> = None;
+        let mut lookers = Vec::new();
         for (kind, viewer, yes) in steps {
             let viewer = ViewerId(viewer);
             let answered = asking.filter(|_| (9..=12).contains(&kind) && yes);
             if let Some((viewer, Right::View)) = answered {
                 seen.insert(viewer);
             }
+            if kind == 20 {
+                seen.extend(proven.iter().filter(|of| !yes || **of == viewer));
+            }
             if (9..=12).contains(&kind) {
                 (open, asking) = (None, None);
             }
+            let mut started = Vec::new();
             for (of, effect) in step(&mut run, kind, viewer, yes) {
                 match effect {
                     Effect::Ask(question) => {
@@ -550,8 +572,10 @@ proptest! {
                     }
                     Effect::Send(ToViewer::Prove(_)) => { proven.insert(of); }
                     Effect::StartVideo(grant) => {
-                        prop_assert!(grant.check().is_ok() && proven.contains(&of) && seen.contains(&of));
+                        prop_assert!(proven.contains(&of) && seen.contains(&of));
+                        started.push(grant);
                     }
+                    Effect::Tell(News::Who(told)) => lookers = told,
                     Effect::Inject(_, grant) => {
                         prop_assert!(grant.check().is_ok() && run.rights(of).has(Right::Control));
                         prop_assert_eq!(run.company.hand, Some(of));
@@ -566,6 +590,17 @@ proptest! {
                     Effect::Tell(News::RightsExpired) => { seen.remove(&OWNER); }
                     _ => {}
                 }
+            }
+            // By the end of a step, that is: one that changes what is shared starts and stops.
+            let shared = run.company.choice.as_ref().map(|choice| choice.scope);
+            prop_assert!(started.iter().all(|grant| grant.check().is_err() || Some(grant.scope()) == shared));
+            let live = run.company.owner.ended().is_none();
+            for viewer in run.company.everybody().into_iter().filter(|_| live) {
+                let session = run.company.session(viewer).unwrap();
+                prop_assert!(session.grants.scope() == shared, "{viewer:?}");
+                let told = lookers.iter().find(|looker| looker.viewer == viewer);
+                let told = told.map(|looker| looker.held).unwrap_or_default();
+                prop_assert_eq!(told, session.rights());
             }
             prop_assert!(run.company.holders().count() <= 1);
             prop_assert!(run.company.invitations.len() <= INVITATIONS);

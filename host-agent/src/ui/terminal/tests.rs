@@ -74,7 +74,10 @@ fn the_sentences_are_stable() {
     terminal.show(&News::Words(["dragon", "evening", "meadow", "fossil"]));
     terminal.ask(&question(1, Right::View));
     terminal.show(&News::Chat("hi\u{1b}[2J\nRIGHTS: none".into()));
-    assert_eq!(type_in(&terminal, "y\n"), Some(Command::Answer { question: QuestionId(1), yes: true }));
+    assert_eq!(
+        type_in(&terminal, "y\n"),
+        Some(Command::Answer { question: QuestionId(1), yes: true, choice: None })
+    );
     terminal.show(&News::Rights(Rights::only(Right::View).with(Right::Control)));
     terminal.show(&News::Ended(CloseReason::TechnicianEnded));
     terminal.stop();
@@ -100,7 +103,7 @@ fn lines_are_answers_commands_or_chat() {
         terminal.ask(&question(2, Right::Control));
         assert_eq!(
             type_in(&terminal, line),
-            Some(Command::Answer { question: QuestionId(2), yes }),
+            Some(Command::Answer { question: QuestionId(2), yes, choice: None }),
             "{line:?}"
         );
     }
@@ -108,7 +111,15 @@ fn lines_are_answers_commands_or_chat() {
     assert_eq!(type_in(&terminal, "who are you?"), Some(Command::Say("who are you?".into())));
     assert_eq!(type_in(&terminal, "/end"), Some(Command::End));
     assert!(paper.text().ends_with("[y/N] "), "the question still stands");
-    assert_eq!(type_in(&terminal, "/view off"), Some(Command::TakeBack(Right::View)));
+    assert_eq!(
+        type_in(&terminal, "/view off"),
+        Some(Command::TakeBack { whom: Whom::All, right: Right::View })
+    );
+    for (line, right) in [("/view on", Right::View), ("/control on", Right::Control)] {
+        assert_eq!(type_in(&terminal, line), Some(Command::Give { whom: Whom::All, right }));
+    }
+    assert_eq!(type_in(&terminal, "/resume"), Some(Command::Resume));
+    assert_eq!(type_in(&terminal, "/panic"), Some(Command::Panic));
     assert_eq!(type_in(&terminal, "/send \"/tmp/a b\""), Some(Command::SendFile("/tmp/a b".into())));
     assert_eq!(type_in(&terminal, "/nonsense"), None);
     terminal.withdraw(QuestionId(9));
@@ -122,9 +133,15 @@ async fn a_pipe_is_read_and_its_end_refuses() {
     terminal.ask(&question(1, Right::View));
     terminal.listen(io::Cursor::new(b"hello\nyes\n\xff\n".to_vec())).unwrap();
     assert_eq!(commands.recv().await, Some(Command::Say("hello".into())));
-    assert_eq!(commands.recv().await, Some(Command::Answer { question: QuestionId(1), yes: true }));
+    assert_eq!(
+        commands.recv().await,
+        Some(Command::Answer { question: QuestionId(1), yes: true, choice: None })
+    );
     assert_eq!(commands.recv().await, Some(Command::Say("\u{fffd}".into())));
     // Asked before or after the end was read: it is refused.
     terminal.ask(&question(2, Right::Control));
-    assert_eq!(commands.recv().await, Some(Command::Answer { question: QuestionId(2), yes: false }));
+    assert_eq!(
+        commands.recv().await,
+        Some(Command::Answer { question: QuestionId(2), yes: false, choice: None })
+    );
 }

@@ -1,0 +1,111 @@
+//! The customer's own hand, on its way from the thread that hears it to the session.
+//!
+//! The driver may be busy for seconds with a connection that is being set up. So what must happen at once happens on the
+//! listening thread itself: the brake stops every proof, and the input thread lets go of what is pressed. The session hears
+//! of it when its turn comes, and tells both sides.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nearhand_protocol::grant::Brake;
+use tokio::sync::{Notify, mpsc};
+
+use crate::input::Releaser;
+
+/// For so long after a yes to control the pointer may go on moving by itself: the hand that clicked is still on the mouse.
+pub const GRACE: Duration = Duration::from_millis(400);
+/// What may wait for the driver. More touches say nothing new, and whoever presses a key so often presses it once more.
+const QUEUE: usize = 16;
+
+/// What the person at the machine did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// A key or a button went down, or the wheel was turned.
+    Pressed,
+    /// The pointer was moved, by more than a desk that shakes.
+    Moved,
+}
+
+/// A key of the customer's that nobody can take from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hotkey {
+    /// Files, both ways.
+    Files,
+    /// Control.
+    Control,
+    /// Everything ends.
+    Panic,
+}
+
+/// What the driver hears of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// The hand is on mouse or keyboard.
+    Touched,
+    /// A key.
+    Key(Hotkey),
+}
+
+/// Told by whoever listens to real mice and keyboards, from any thread. Nothing here waits.
+#[derive(Clone, Debug)]
+pub struct Hand {
+    brake: Brake,
+    releaser: Releaser,
+    events: mpsc::Sender<Own>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Motion counts from here on again.
+    forgives_until: Mutex<Option<Instant>>,
+    /// Rung at panic, for a driver that waits for something else.
+    panicked: Notify,
+}
+
+/// The driver's end.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) events: mpsc::Receiver<Own>,
+}
+
+impl Hand {
+    pub(super) fn new(brake: Brake, releaser: Releaser) -> (Self, Heard) {
+        let (events, receiver) = mpsc::channel(QUEUE);
+        (Self { brake, releaser, events, shared: Arc::default() }, Heard { events: receiver })
+    }
+
+    /// The person did something with their own hands at this moment.
+    pub fn touched(&self, touch: Touch, now: Instant) {
+        let until = *self.shared.forgives_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if touch == Touch::Moved && until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.brake.suspend();
+        self.releaser.release();
+        // Full: the driver has not come to the ones before.
+        let _ = self.events.try_send(Own::Touched);
+    }
+
+    /// The person pressed a key that is theirs alone.
+    pub fn pressed(&self, key: Hotkey) {
+        if key == Hotkey::Panic {
+            self.brake.pull();
+            self.releaser.release();
+            self.shared.panicked.notify_one();
+        }
+        // Full, at panic: the brake alone tells the session.
+        let _ = self.events.try_send(Own::Key(key));
+    }
+
+    /// Somebody acts from now on: what moves the pointer for a moment is the hand that let them.
+    pub(super) fn forgive(&self, now: Instant) {
+        let mut until = self.shared.forgives_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(now + GRACE);
+    }
+
+    /// Waits for panic.
+    pub(super) async fn panicked(&self) {
+        self.shared.panicked.notified().await;
+    }
+}
