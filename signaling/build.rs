@@ -1,5 +1,8 @@
-//! Collects what the server serves as it stands, `static/` and the built session page, compresses it, and writes the
-//! table that `src/assets.rs` includes.
+//! Collects what the server serves, `static/` and the built session page, writes each page in each language, compresses
+//! all of it, and writes the table that `src/assets.rs` includes.
+
+#[path = "build/pages.rs"]
+mod pages;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,12 +22,15 @@ fn main() -> Result<()> {
     let manifest = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-env-changed=NEARHAND_VIEWER_DIR");
 
     let mut files = Files::new();
     let folder = manifest.join("../static");
     println!("cargo::rerun-if-changed={}", folder.display());
     collect(&folder, "/static", &mut files)?;
+    let languages = pages::read(&folder.join("languages"))?;
+    translate(&mut files, &languages)?;
 
     let viewer = std::env::var_os("NEARHAND_VIEWER_DIR")
         .map_or_else(|| manifest.join("../target/viewer"), PathBuf::from);
@@ -42,12 +48,31 @@ fn main() -> Result<()> {
         }
     }
     version_references(&mut files);
-    std::fs::write(out.join("assets.rs"), table(&files, &out)?)?;
+    let tags: Vec<&str> = languages.iter().map(|language| language.tag.as_str()).collect();
+    let table = format!("static LANGUAGES: &[&str] = &{tags:?};\n{}", table(&files, &out)?);
+    std::fs::write(out.join("assets.rs"), table)?;
+    Ok(())
+}
+
+/// Each page once for each language: `/pages/desk.html` becomes `/pages/de/desk.html`, and so on.
+fn translate(files: &mut Files, languages: &[pages::Language]) -> Result<()> {
+    for (address, template) in
+        files.extract_if(.., |address, _| address.starts_with("/pages/")).collect::<Vec<_>>()
+    {
+        let template = String::from_utf8(template).with_context(|| format!("{address} is no text"))?;
+        for language in languages {
+            let page = pages::page(&template, language, languages).with_context(|| address.clone())?;
+            files.insert(
+                address.replacen("/pages/", &format!("/pages/{}/", language.tag), 1),
+                page.into_bytes(),
+            );
+        }
+    }
     Ok(())
 }
 
 /// Every file below a folder, but hidden ones. `pages/` are no assets: they are found under `/pages/`, which no route
-/// serves as such.
+/// serves as such. Nor are the words of `languages/`: they stand in the pages.
 fn collect(folder: &Path, address: &str, files: &mut Files) -> Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     for entry in entries {
@@ -55,7 +80,7 @@ fn collect(folder: &Path, address: &str, files: &mut Files) -> Result<()> {
         let name = entry.file_name();
         let name = name.to_str().with_context(|| format!("{} is no text", entry.path().display()))?;
         if name.starts_with('.')
-            || name == "tests"
+            || matches!(name, "tests" | "languages")
             || Path::new(name).extension().is_some_and(|extension| extension == "md")
         {
             continue;

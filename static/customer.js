@@ -3,25 +3,21 @@
 import { caretAfter, codeInFragment, grouped, nameplate, readCode } from "./code.js";
 import { SYSTEMS, archOf, downloadFor, fileName, linuxCommand, megabytes, startCommand, systemOf } from "./download.js";
 import { copyOnClick, element } from "./element.js";
+import { sequence, t, takeAlong } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const input = byId("code");
 const button = byId("code-continue");
-const titles = { code: document.title, start: "Start the helper program · Nearhand" };
+const titles = { code: document.title, start: t("script.customer.start_title") };
 
 /** The code that the page shows in its second step. */
 let digits = "";
 
-const WORDS = {
-  empty: "Please type the code that your helper gave you.",
-  not_a_digit: "A code has digits only. Please look at it again.",
-  too_few: (count) => `A code has nine digits. ${count === 1 ? "This is" : "These are"} only ${count}.`,
-  too_many: (count) => `A code has nine digits. These are ${count}.`,
-  unknown: "This code doesn’t work. It is wrong, used or too old. Check it, or ask for a new one.",
-  throttled: (seconds) => `Too many attempts. Please wait ${seconds > 90 ? `${Math.ceil(seconds / 60)} minutes` : "a minute"}, then try again.`,
-  offline: "We can’t reach the server. Check your internet connection, then try again.",
-  server: "Something went wrong on our side. Please try again in a moment.",
-};
+// Whoever chooses another language goes on where they were.
+takeAlong(() => (digits !== "" && !byId("step-start").hidden ? `#${digits}` : ""));
+
+/** What is wrong with a code as it was typed. */
+const problemWords = ({ problem, digits: typed }) => t(`script.customer.problem.${problem}`, { count: typed.length });
 
 // Step 1: the code --------------------------------------------------------------------------------------------------
 
@@ -41,10 +37,11 @@ function showError(words) {
 input.addEventListener("input", (event) => {
   if (event.isComposing) return;
   const before = readCode(input.value.slice(0, input.selectionStart)).digits.length;
-  const { digits: typed, problem } = readCode(input.value);
-  input.value = grouped(typed);
+  const read = readCode(input.value);
+  input.value = grouped(read.digits);
   input.setSelectionRange(caretAfter(before), caretAfter(before));
-  showError(problem === "not_a_digit" ? WORDS.not_a_digit : problem === "too_many" ? WORDS.too_many(typed.length) : "");
+  // What is too short yet may become right.
+  showError(read.problem === "not_a_digit" || read.problem === "too_many" ? problemWords(read) : "");
 });
 
 byId("code-form").addEventListener("submit", (event) => {
@@ -56,8 +53,7 @@ async function submit() {
   if (button.getAttribute("aria-busy") === "true") return;
   const read = readCode(input.value);
   if (read.problem !== null) {
-    const words = WORDS[read.problem];
-    showError(typeof words === "string" ? words : words(read.digits.length));
+    showError(problemWords(read));
     return;
   }
   showError("");
@@ -79,7 +75,7 @@ async function submit() {
 
 function busy(is) {
   button.setAttribute("aria-busy", String(is));
-  button.querySelector("span").textContent = is ? "Checking…" : "Continue";
+  button.querySelector("span").textContent = t(is ? "script.customer.checking" : "page.shared.continue");
   input.readOnly = is;
 }
 
@@ -88,11 +84,14 @@ async function ask(plate) {
   try {
     const response = await fetch(`/api/nameplates/${plate}`, { cache: "no-store", signal: AbortSignal.timeout(15_000) });
     if (response.ok) return { technician: (await response.json()).technician ?? {} };
-    if (response.status === 404) return { error: WORDS.unknown };
-    if (response.status === 429) return { error: WORDS.throttled(Number(response.headers.get("Retry-After")) || 60) };
-    return { error: WORDS.server };
+    if (response.status === 404) return { error: t("script.customer.unknown") };
+    if (response.status === 429) {
+      const seconds = Number(response.headers.get("Retry-After")) || 60;
+      return { error: t("script.customer.throttled", { count: seconds > 90 ? Math.ceil(seconds / 60) : 1 }) };
+    }
+    return { error: t("script.customer.server") };
   } catch {
-    return { error: WORDS.offline };
+    return { error: t("script.customer.offline") };
   }
 }
 
@@ -109,11 +108,9 @@ function showTechnician(technician) {
   const name = (technician.name ?? "").trim();
   const organisation = (technician.organisation ?? "").trim();
   const named = name !== "" || organisation !== "";
-  byId("who-name").textContent = name || organisation || "No name given";
-  byId("who-badge").textContent = named ? "Name not verified" : "Name not known";
-  byId("who-words").textContent = named
-    ? "This is how the helper’s own server names them. We can’t check it. Is this the person you are talking to? If not, stop here."
-    : "The server doesn’t say who this is. Ask the person you are talking to. If you are not sure, stop here.";
+  byId("who-name").textContent = name || organisation || t("script.customer.no_name");
+  byId("who-badge").textContent = t(named ? "page.customer.name_unverified" : "script.customer.name_unknown");
+  byId("who-words").textContent = t(named ? "script.customer.named" : "script.customer.unnamed");
   byId("who-organisation").textContent = name && organisation ? organisation : "";
   byId("who-initials").textContent = initials(name || organisation || "?");
   byId("shown-code").textContent = grouped(digits);
@@ -140,10 +137,8 @@ function reveal(id) {
   for (const each of ["get-program", "get-nothing", "get-failed"]) byId(each).hidden = each !== id;
   const cannot = id === "get-nothing";
   byId("step-start").classList.toggle("cannot", cannot);
-  byId("start-title").textContent = cannot ? "Your code is right" : "Ready when you are";
-  byId("start-lead").textContent = cannot
-    ? "But help can’t start on this device."
-    : "First see who is going to help you. Then start the helper program.";
+  byId("start-title").textContent = t(cannot ? "script.customer.cannot_title" : "page.customer.start_title");
+  byId("start-lead").textContent = t(cannot ? "script.customer.cannot_lead" : "page.customer.start_lead");
 }
 
 function offerProgram(downloads) {
@@ -162,8 +157,8 @@ function offer(found) {
   const link = byId("download");
   link.href = `/download/${encodeURIComponent(found.file)}`;
   link.download = name;
-  byId("download-words").textContent = `Download for ${SYSTEMS[found.system] ?? found.system}`;
-  byId("download-facts").textContent = `${megabytes(found.bytes)} · nothing is installed`;
+  byId("download-words").textContent = t("script.customer.download_for", { system: SYSTEMS[found.system] ?? found.system });
+  byId("download-facts").textContent = t("script.customer.download_facts", { size: megabytes(found.bytes) });
   byId("download-sha256").textContent = found.sha256 ?? "";
   showCommand(byId("linux-command"), linuxCommand(name, location.origin));
   byId("start-command").textContent = startCommand(digits, location.origin);
@@ -180,15 +175,15 @@ function showCommand(place, command) {
 
 function offerNothing(system, downloads) {
   const named = SYSTEMS[system];
-  const others = [...new Set(downloads.map((download) => SYSTEMS[download.system] ?? download.system))].join(" and ");
+  const others = [...new Set(downloads.map((download) => SYSTEMS[download.system] ?? download.system))];
   const handheld = system === "android" || system === "ios";
-  let title = "There is no program for this system yet";
-  if (handheld) title = "Please use your computer";
-  else if (system === "linux") title = "There is no program for this computer yet";
-  else if (named) title = `Nearhand doesn’t work on ${named} yet`;
-  let text = "Please tell your helper. They will find another way to help you. You did nothing wrong.";
-  if (handheld) text = "Nearhand can’t show the screen of a phone or tablet. It helps on a computer.";
-  else if (others && system !== "linux") text = `We are working on it. For now it runs on ${others} only. ${text}`;
+  let title = t("script.customer.nothing_here");
+  if (handheld) title = t("script.customer.nothing_handheld");
+  else if (system === "linux") title = t("script.customer.nothing_linux");
+  else if (named) title = t("script.customer.nothing_named", { system: named });
+  let text = t("script.customer.nothing_text");
+  if (handheld) text = t("script.customer.handheld_text");
+  else if (others.length > 0 && system !== "linux") text = `${t("script.customer.runs_on", { systems: sequence(others) })} ${text}`;
   byId("nothing-title").textContent = title;
   byId("nothing-text").textContent = text;
   byId("nothing-link").hidden = !handheld;
@@ -196,8 +191,8 @@ function offerNothing(system, downloads) {
   reveal("get-nothing");
 }
 
-copyOnClick(byId("copy-linux"), () => byId("linux-command").textContent, "Line");
-copyOnClick(byId("copy-start"), () => byId("start-command").textContent, "Line");
+copyOnClick(byId("copy-linux"), () => byId("linux-command").textContent, "script.shared.copied_line");
+copyOnClick(byId("copy-start"), () => byId("start-command").textContent, "script.shared.copied_line");
 byId("get-again").addEventListener("click", async () => offerProgram(await askDownloads()));
 byId("other-code").addEventListener("click", () => history.back());
 

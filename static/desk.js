@@ -5,6 +5,7 @@ import { NAMEPLATE_DIGITS, drawSecret, grouped } from "./code.js";
 import { ago, countdown } from "./duration.js";
 import { copyOnClick, element, setIcon, toast } from "./element.js";
 import { addressElsewhere } from "./next.js";
+import { has, parts, sequence, t } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const list = byId("sessions");
@@ -40,22 +41,18 @@ async function request(path, options = {}) {
   try {
     response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15_000), ...options });
   } catch {
-    throw new Refusal("The server can’t be reached. Check your connection, then try again.");
+    throw new Refusal(t("script.desk.unreachable"));
   }
   if (response.status === 401) {
     location.assign("/sign-in?next=/desk");
-    throw new Refusal("You are signed out.");
+    throw new Refusal(t("script.desk.signed_out"));
   }
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    throw new Refusal(answer.message ? sentence(answer.message) : `The server refused (${response.status}). Try again.`);
+    const key = `script.error.${answer.error}`;
+    throw new Refusal(has(key) ? t(key) : t("script.desk.refused", { status: response.status }));
   }
   return response;
-}
-
-function sentence(text) {
-  const trimmed = text.trim();
-  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 }
 
 function showFailure(words) {
@@ -75,7 +72,7 @@ newSession.addEventListener("click", async () => {
     else sessionStorage.setItem(undrawnKey(made.session), "1");
     showFailure("");
   } catch (error) {
-    showFailure(error instanceof Refusal ? error.message : "The session couldn’t be made. Try again.");
+    showFailure(error instanceof Refusal ? error.message : t("script.desk.not_made"));
   }
   making -= 1;
   newSession.removeAttribute("aria-busy");
@@ -93,7 +90,7 @@ function welcome(made) {
   card.root.focus({ preventScroll: true });
   card.root.scrollIntoView({ block: "nearest" });
   const secret = secretOf(made.session);
-  say(secret === null ? "New session. Open it to see its code." : `New session. The code is ${spoken(made.nameplate + secret)}.`);
+  say(secret === null ? t("script.desk.said_new_unknown") : t("script.desk.said_new", { code: spoken(made.nameplate + secret) }));
 }
 
 /** Digits one by one, with a pause after each three, for a screen reader. */
@@ -107,23 +104,18 @@ function say(words) {
 
 // One card ---------------------------------------------------------------------------------------------------------------
 
-const STATES = {
-  waiting: { words: "Waiting", kind: "info" },
-  connecting: { words: "Connecting", kind: "accent" },
-  active: { words: "Active", kind: "success" },
-  interrupted: { words: "Interrupted", kind: "warning" },
-};
-const EXPIRED = { words: "Code expired", kind: "" };
+/** The look of a session's state. */
+const KINDS = { waiting: "info", connecting: "accent", active: "success", interrupted: "warning", expired: "" };
 /** By the bits of `protocol::grant::Rights`. */
-const RIGHTS = ["see the screen", "use mouse and keyboard", "send files", "receive files"];
+const RIGHTS = ["view", "control", "files_in", "files_out", "clipboard_in", "clipboard_out", "facts", "record"];
 
 /** A session on the page. It is changed in place: nothing jumps, and the focus stays where it is. */
 class Card {
   constructor(session) {
     this.root = byId("session-card").content.firstElementChild.cloneNode(true);
     this.update(session);
-    copyOnClick(this.part("copy-code"), () => grouped(this.digits()), "Code");
-    copyOnClick(this.part("copy-link"), () => `${location.origin}/#${this.digits()}`, "Link");
+    copyOnClick(this.part("copy-code"), () => grouped(this.digits()), "script.shared.copied_code");
+    copyOnClick(this.part("copy-link"), () => `${location.origin}/#${this.digits()}`, "script.shared.copied_link");
     this.part("end").addEventListener("click", () => this.end());
     this.part("open").addEventListener("click", (event) => {
       if (viewer === null) return;
@@ -169,26 +161,26 @@ class Card {
       code.dataset.shown = shown;
       const groups = shown.split(" ").map((group) => element("span", { class: group === "•••" ? "unknown" : null }, group));
       code.replaceChildren(...groups);
-      code.setAttribute("aria-label", secret === null ? `Code ${spoken(nameplate)}, the last three digits are not known here` : `Code ${spoken(nameplate + secret)}`);
+      code.setAttribute("aria-label", t(secret === null ? "script.desk.code_spoken_part" : "script.desk.code_spoken", { code: spoken(nameplate + (secret ?? "")) }));
     }
     const undrawn = sessionStorage.getItem(undrawnKey(session)) !== null;
-    let tell = ["Say: ", element("q", {}, "Go to ", element("strong", {}, location.host), ", and type this code.")];
-    if (undrawn) tell = ["Open the session: its tab makes the last three digits and shows them, so that this server never has them."];
-    else if (secret === null && viewer !== null) tell = ["The session’s tab shows the last three digits."];
-    else if (secret === null) tell = ["Only the tab that made this session knows the last three digits. Use that tab, or make a new session."];
-    this.part("tell").replaceChildren(...tell);
+    let tell = "script.desk.tell";
+    if (undrawn) tell = "script.desk.tell_undrawn";
+    else if (secret === null && viewer !== null) tell = "script.desk.tell_in_tab";
+    else if (secret === null) tell = "script.desk.tell_elsewhere";
+    this.part("tell").replaceChildren(...parts(tell, { host: element("strong", {}, location.host) }));
   }
 
   showHost() {
     const { host, held, state } = this.session;
     this.part("copy-link").hidden = true;
-    this.part("machine").textContent = host?.machine || (host ? "Customer’s computer" : "Customer is away");
+    this.part("machine").textContent = host?.machine || t(host ? "script.desk.machine" : "script.desk.away");
     this.part("system").textContent = host?.system || "";
-    const rights = RIGHTS.filter((_, bit) => held & (1 << bit));
-    let words = "Nothing is allowed yet.";
-    if (state === "interrupted") words = "The connection broke. It comes back by itself if it can.";
-    else if (rights.length > 0) words = `You may ${sequence(rights)}.`;
-    else if (state === "connecting") words = "The customer has arrived. Open the session to go on.";
+    const rights = RIGHTS.filter((_, bit) => held & (1 << bit)).map((right) => t(`script.desk.right.${right}`));
+    let words = t("script.desk.nothing_allowed");
+    if (state === "interrupted") words = t("script.desk.broken");
+    else if (rights.length > 0) words = t("script.desk.may", { rights: sequence(rights) });
+    else if (state === "connecting") words = t("script.desk.go_on");
     this.part("rights").textContent = words;
     setIcon(this.part("host-icon"), host === null ? "monitor-off" : "monitor");
   }
@@ -201,17 +193,18 @@ class Card {
     this.root.classList.toggle("interrupted", this.session.state === "interrupted");
     this.part("tell").hidden = expired;
     this.part("open").hidden = expired;
-    setText(this.part("end").querySelector("span"), expired ? "Remove" : "End");
-    const { words, kind } = expired ? EXPIRED : (STATES[this.session.state] ?? { words: this.session.state, kind: "" });
+    setText(this.part("end").querySelector("span"), t(expired ? "script.desk.remove" : "page.shared.end"));
+    const name = expired ? "expired" : this.session.state;
+    const words = name in KINDS ? t(`script.desk.state.${name}`) : name;
     const state = this.part("state");
     if (state.textContent !== words) {
-      state.className = `badge dot state ${kind}`;
+      state.className = `badge dot state ${KINDS[name] ?? ""}`;
       state.textContent = words;
     }
     setText(this.part("age"), ago((Date.now() - this.made) / 1000));
     if (!this.waiting) return;
     this.part("validity").classList.toggle("soon", !expired && left < 60);
-    setText(this.part("validity-text"), expired ? "Nobody used this code in time. Make a new session." : `Valid for ${countdown(left)}`);
+    setText(this.part("validity-text"), expired ? t("script.desk.unused") : t("script.desk.valid_for", { time: countdown(left) }));
     const shareable = !expired && secretOf(this.session.session) !== null;
     for (const button of [this.part("copy-code"), this.part("copy-link")]) button.hidden = !shareable;
   }
@@ -222,7 +215,7 @@ class Card {
     // Now, at the click: once the ticket is there, browsers let no page open a tab any more.
     const tab = window.open("", "_blank");
     if (tab === null) {
-      showFailure("Your browser didn’t let this page open a tab. Allow pop-ups for it, then try again.");
+      showFailure(t("script.desk.blocked"));
       return;
     }
     try {
@@ -230,38 +223,30 @@ class Card {
       const isNew = sessionStorage.getItem(undrawnKey(session)) !== null;
       sessionStorage.removeItem(undrawnKey(session));
       tab.opener = null;
-      tab.location.replace(addressElsewhere(viewer, { session, server: location.origin, ticket, isNew }));
+      tab.location.replace(addressElsewhere(viewer, { session, server: location.origin, ticket, isNew, language: document.documentElement.lang }));
       showFailure("");
       this.update(this.session);
     } catch (error) {
       tab.close();
-      showFailure(error instanceof Refusal ? error.message : "The session couldn’t be opened. Try again.");
+      showFailure(error instanceof Refusal ? error.message : t("script.desk.not_opened"));
     }
   }
 
   async end() {
-    const text = this.waiting
-      ? "Nobody has used its code yet. The code stops working."
-      : "You no longer see the customer’s screen, and everything they allowed ends.";
-    if (!(await confirmEnd(text))) return;
+    if (!(await confirmEnd(t(this.waiting ? "script.desk.end_waiting" : "script.desk.end_running")))) return;
     try {
       await request(`/api/sessions/${this.session.session}`, { method: "DELETE" });
     } catch (error) {
       // Somebody else ended it in the meantime: that is what was wanted.
-      toast(error instanceof Refusal ? error.message : "The session couldn’t be ended. Try again.", { kind: "danger", name: "triangle-alert" });
+      toast(error instanceof Refusal ? error.message : t("script.desk.not_ended"), { kind: "danger", name: "triangle-alert" });
       poll().catch(() => {});
       return;
     }
     forget(this.session.session);
     arrange();
     newSession.focus();
-    toast("Session ended", { name: "check" });
+    toast(t("script.desk.ended"), { name: "check" });
   }
-}
-
-/** `["a", "b", "c"]` → `"a, b and c"`. */
-function sequence(words) {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
 function setText(node, text) {
@@ -375,7 +360,7 @@ async function follow() {
 
 function showLive(live) {
   const badge = byId("live");
-  setText(badge, live ? "Live" : "Reconnecting…");
+  setText(badge, t(live ? "script.desk.live" : "script.desk.reconnecting"));
   badge.className = `badge dot ${live ? "success" : "warning"}`;
 }
 
@@ -391,16 +376,17 @@ follow();
 const title = document.title;
 
 function announce(session) {
-  const from = session.host.machine ? ` (${session.host.machine})` : "";
-  say(`Your customer has arrived${from}.`);
+  const { machine } = session.host;
+  const arrived = machine ? t("script.desk.arrived_from", { machine }) : t("script.desk.arrived");
+  say(arrived);
   if (document.visibilityState === "visible" && document.hasFocus()) {
-    toast(`Your customer has arrived${from}`, { name: "monitor-check" });
+    toast(arrived, { name: "monitor-check" });
     return;
   }
-  document.title = `● Customer arrived · ${title}`;
+  document.title = t("script.desk.arrived_title", { title });
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   // Neither code nor session in it: the system may show it on a locked screen and keep it.
-  const shown = new Notification("Your customer has arrived", { body: "Open the session to go on.", icon: "/static/logo.svg", tag: session.session });
+  const shown = new Notification(t("script.desk.arrived"), { body: t("script.desk.arrived_open"), icon: "/static/logo.svg", tag: session.session });
   shown.addEventListener("click", () => {
     window.focus();
     cards.get(session.session)?.root.focus();
@@ -417,7 +403,7 @@ notify.hidden = !("Notification" in window) || !window.isSecureContext || Notifi
 notify.addEventListener("click", async () => {
   const answer = await Notification.requestPermission();
   notify.hidden = answer !== "default";
-  if (answer === "granted") toast("You will be told when a customer arrives", { name: "bell" });
+  if (answer === "granted") toast(t("script.desk.will_be_told"), { name: "bell" });
 });
 
 // Signing out -----------------------------------------------------------------------------------------------------------------
@@ -426,7 +412,7 @@ byId("sign-out").addEventListener("click", async () => {
   // A redirect is an answer too, and need not be followed.
   const answer = await fetch("/sign-out", { method: "POST", redirect: "manual" }).catch(() => null);
   if (answer === null || answer.status >= 400) {
-    toast("You are still signed in: the server didn’t answer. Try again.", { kind: "danger", name: "triangle-alert" });
+    toast(t("script.desk.still_signed_in"), { kind: "danger", name: "triangle-alert" });
     return;
   }
   sessionStorage.clear();

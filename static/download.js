@@ -1,4 +1,5 @@
 // Which program this visitor needs, what its file is called, and how it is started.
+import { decimal } from "./words.js";
 
 /** What a visitor's system is called, and how the server's list of downloads names it. */
 export const SYSTEMS = {
@@ -74,5 +75,5 @@ export function startCommand(digits, origin) {
 
 /** `1_900_000` → `"1.9 MB"`. */
 export function megabytes(bytes) {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+  return `${decimal(bytes / 1e6, bytes < 1e7 ? 1 : 0)} MB`;
 }

@@ -1,4 +1,5 @@
 // Small pieces of a page made from script: elements, icons, toasts, copy buttons.
+import { t } from "./words.js";
 
 /** `element("p", { class: "muted", hidden: true }, "text", child)`; a key with a dash or `class`/`role` is an attribute. */
 export function element(tag, attributes = {}, ...children) {
@@ -61,13 +62,16 @@ export async function copy(text) {
   }
 }
 
-/** Makes a button copy what `text()` says at that moment; its icon turns into a check mark for two seconds. */
-export function copyOnClick(button, text, what) {
+/**
+ * Makes a button copy what `text()` says at that moment; its icon turns into a check mark for two seconds. `said` is the
+ * key of what the page says then.
+ */
+export function copyOnClick(button, text, said) {
   const usual = button.querySelector("use")?.getAttribute("href").split("#")[1] ?? "copy";
   let timer = 0;
   button.addEventListener("click", async () => {
     const copied = await copy(text());
-    toast(copied ? `${what} copied` : "That didn’t work. Select the text and press Ctrl+C.", { name: copied ? "check" : "info", seconds: 3 });
+    toast(t(copied ? said : "script.shared.not_copied"), { name: copied ? "check" : "info", seconds: 3 });
     if (!copied) return;
     setIcon(button, "check");
     clearTimeout(timer);

@@ -20,8 +20,9 @@ export function safeNext(wanted, origin) {
 
 /**
  * The session's tab at another origin. All of it stands in the fragment, which browsers send to nobody: what the tab needs
- * to find the server and to come in, once, and whether it is the one to draw the last three digits.
+ * to find the server and to come in, once, and whether it is the one to draw the last three digits, and
+ * in which language this page is.
  */
-export function addressElsewhere(viewer, { session, server, ticket, isNew }) {
-  return `${viewer}/#session=${session}&server=${server}&ticket=${ticket}${isNew ? "&new" : ""}`;
+export function addressElsewhere(viewer, { session, server, ticket, isNew, language }) {
+  return `${viewer}/#session=${session}&server=${server}&ticket=${ticket}${isNew ? "&new" : ""}&language=${language}`;
 }

@@ -2,15 +2,16 @@
 
 import init, { start } from "/viewer/nearhand_viewer.js";
 
+const words = JSON.parse(document.getElementById("words").textContent);
+
 try {
   await init();
   start();
 } catch (error) {
   document.body.dataset.phase = "broken";
-  document.getElementById("status").textContent = "Stopped";
-  document.getElementById("heading").textContent = "The session can’t be opened";
-  document.getElementById("explanation").textContent =
-    "Reload the page. If that does not help, try a current Chromium, Chrome or Edge, and report the text below.";
+  document.getElementById("status").textContent = words["tab.status.broken"];
+  document.getElementById("heading").textContent = words["tab.heading.not_opened"];
+  document.getElementById("explanation").textContent = words["tab.explanation.not_opened"];
   const defect = document.getElementById("defect");
   defect.textContent = error instanceof Error ? error.message : String(error);
   for (const id of ["defect", "reload", "to-desk"]) document.getElementById(id).hidden = false;

@@ -1,16 +1,12 @@
 // Signing in: prefills what a link carries, shows errors, and keeps the fragment of the wanted page in this browser.
 import { setIcon } from "./element.js";
 import { safeNext } from "./next.js";
+import { has, t, takeAlong } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("sign-in");
 const token = byId("token");
 const show = byId("show");
-
-const ERRORS = {
-  wrong: "This token is not right. Check it and try again.",
-  too_many: "Too many attempts. Please wait a minute, then try again.",
-};
 
 /** Where to go afterwards survives a wrong token in this tab. */
 const KEPT = "nearhand.next";
@@ -18,10 +14,12 @@ const KEPT = "nearhand.next";
 const query = new URLSearchParams(location.search);
 const fragment = location.hash.slice(1);
 const carried = new URLSearchParams(fragment);
+takeAlong(() => (fragment === "" ? "" : `#${fragment}`));
 
 const error = query.get("error");
 if (error !== null) {
-  byId("error-text").textContent = ERRORS[error] ?? "Signing in didn’t work. Please try again.";
+  const key = `script.sign_in.${error}`;
+  byId("error-text").textContent = t(has(key) ? key : "script.sign_in.failed");
   byId("error").hidden = false;
   token.setAttribute("aria-invalid", "true");
 }

@@ -6,6 +6,7 @@
 //!
 //! A module uses the ones listed above it, never those below.
 
+pub mod catalogue;
 pub mod channel;
 pub mod close;
 pub mod code;

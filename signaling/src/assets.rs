@@ -22,6 +22,11 @@ pub fn find(address: &str) -> Option<&'static Asset> {
     ASSETS.binary_search_by(|asset| asset.address.cmp(address)).ok().map(|index| &ASSETS[index])
 }
 
+/// The languages in which every page is there, by their tags (BCP 47).
+pub const fn languages() -> &'static [&'static str] {
+    LANGUAGES
+}
+
 /// Whether the session page's module was there when the server was built.
 pub fn has_viewer() -> bool {
     find("/viewer/nearhand_viewer.js").is_some() && find("/viewer/nearhand_viewer_bg.wasm").is_some()
@@ -143,5 +148,6 @@ mod tests {
             assert!(find(asset.address).is_some(), "{}", asset.address);
         }
         assert!(find("/static/../pages/desk.html").is_none());
+        assert!(find("/static/languages/en.json").is_none());
     }
 }

@@ -1,11 +1,17 @@
 // Tests of the parts that need no page: `node --test static/tests/`.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { readFileSync } from "node:fs";
+import { beforeEach, test } from "node:test";
 
 import * as code from "../code.js";
 import * as download from "../download.js";
 import * as duration from "../duration.js";
 import { addressElsewhere, safeNext } from "../next.js";
+import * as words from "../words.js";
+
+const catalogue = (language) => JSON.parse(readFileSync(new URL(`../languages/${language}.json`, import.meta.url), "utf8"));
+
+beforeEach(() => words.take(catalogue("en"), "en"));
 
 test("a code is read as people write it", () => {
   for (const text of ["482913705", "482 913 705", " 482-913-705\n", "482.913.705", "482\u00a0913\u202f705", "\u200e482–913–705\u200b"]) {
@@ -124,10 +130,38 @@ test("signing in leads to a page of this site only, and the fragment is kept apa
 });
 
 test("a session's tab elsewhere is told everything in the fragment", () => {
-  const parts = { session: "6ba7", server: "https://help.example.com", ticket: "0a1b" };
+  const parts = { session: "6ba7", server: "https://help.example.com", ticket: "0a1b", language: "de" };
   const first = addressElsewhere("https://viewer.example", { ...parts, isNew: true });
-  assert.equal(first, "https://viewer.example/#session=6ba7&server=https://help.example.com&ticket=0a1b&new");
+  assert.equal(first, "https://viewer.example/#session=6ba7&server=https://help.example.com&ticket=0a1b&new&language=de");
   const again = new URL(addressElsewhere("https://viewer.example", { ...parts, isNew: false }));
   assert.equal(again.pathname + again.search, "/");
   assert.ok(!again.hash.includes("new"));
 });
+
+test("a text takes values, and the form for a number", () => {
+  assert.equal(words.t("script.customer.problem.too_few", { count: 1 }), "A code has nine digits. This is only 1.");
+  assert.equal(words.t("script.customer.problem.too_few", { count: 4 }), "A code has nine digits. These are only 4.");
+  assert.deepEqual(words.parts("script.desk.tell", { host: 7 }), ["Say: “Go to ", 7, ", and type this code.”"]);
+  assert.equal(words.t("script.desk.arrived_from", { machine: "{title} $&" }), "Your customer has arrived ({title} $&)");
+  assert.equal(words.t("no.such.key"), "no.such.key");
+  assert.deepEqual([words.has("toString"), words.has("number.decimal")], [false, true]);
+  assert.deepEqual([["a"], ["a", "b"], ["a", "b", "c"], []].map(words.sequence), ["a", "a and b", "a, b and c", ""]);
+});
+
+test("German pages speak German", () => {
+  words.take(catalogue("de"), "de");
+  assert.equal(download.megabytes(1_940_000), "1,9 MB");
+  assert.deepEqual([3, 61, 7300].map(duration.ago), ["gerade eben", "vor 1 Min.", "vor 2 Std."]);
+  assert.equal(words.sequence(["Linux", "Windows", "macOS"]), "Linux, Windows und macOS");
+});
+
+test("a value never turns a sentence round", () => {
+  const arrived = (machine) => words.t("script.desk.arrived_from", { machine });
+  assert.equal(arrived("עדה"), "Your customer has arrived (\u2068עדה\u2069)");
+  assert.equal(arrived("a\u202eb\u2069"), "Your customer has arrived (\u2068ab\u2069)");
+  words.take({ ...catalogue("en"), "": { direction: "rtl" } }, "ar");
+  assert.equal(arrived("desk-4"), "Your customer has arrived (\u2068desk-4\u2069)");
+  words.take({ files: { one: "1", two: "2", few: "3", other: "{count}" } }, "ar");
+  assert.deepEqual([1, 2, 5, 100].map((count) => words.t("files", { count })), ["1", "2", "3", "100"]);
+});
+

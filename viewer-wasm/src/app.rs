@@ -192,10 +192,9 @@ impl App {
                 }
             }
             Input::Toolbar(command) => self.command(command),
-            Input::Copied(said, true) => self.toolbar.toast(said, false),
+            Input::Copied(said, true) => self.toolbar.toast(&words::plain(said), false),
             Input::Copied(_, false) => {
-                self.toolbar
-                    .toast("This browser does not let the page copy: mark the text and copy it.", true);
+                self.toolbar.toast(&words::plain("tab.copy.failed"), true);
             }
             Input::Chat(chat::Event::Write) => {
                 if let Some(message) = self.chat.write() {

@@ -144,11 +144,10 @@ impl Chat {
         dom::set_attribute(&item, "data-from", if technician { "technician" } else { "customer" });
         let time = js_sys::Date::new(&(line.written_at_ms as f64).into());
         let time = format!("{:02}:{:02}", time.get_hours(), time.get_minutes());
-        for (selector, text) in [
-            (".chat-name", if technician { "You" } else { "Customer" }),
-            (".chat-time", time.as_str()),
-            (".chat-text", line.text.as_str()),
-        ] {
+        let who = words::plain(if technician { "tab.chat.you" } else { "tab.chat.customer" });
+        for (selector, text) in
+            [(".chat-name", who.as_str()), (".chat-time", time.as_str()), (".chat-text", line.text.as_str())]
+        {
             if let Ok(part) = dom::within::<Element>(&item, selector) {
                 part.set_text_content(Some(text));
             }
@@ -183,7 +182,7 @@ impl Chat {
         }
         let options = NotificationOptions::new();
         // Not the line itself: a lock screen may show it to anybody.
-        options.set_body("The customer wrote to you.");
+        options.set_body(&words::plain("tab.chat.wrote"));
         options.set_tag("nearhand-chat");
         self.notification = Notification::new_with_options("Nearhand", &options).ok();
     }

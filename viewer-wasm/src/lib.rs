@@ -5,6 +5,7 @@
 
 use core::cell::RefCell;
 
+use nearhand_protocol::catalogue::Catalogue;
 use nearhand_protocol::id::SessionId;
 use wasm_bindgen::prelude::*;
 
@@ -54,6 +55,7 @@ thread_local! {
 #[wasm_bindgen]
 pub fn start() -> Result<(), JsError> {
     std::panic::set_hook(Box::new(|panic| fail(&panic.to_string())));
+    words::take(page_words().map_err(|error| JsError::new(&error))?);
     let session = session().map_err(|error| JsError::new(&error))?;
     let handle = app::Handle::start(session).map_err(|missing| JsError::new(&missing.to_string()))?;
     RUNNING.with(|running| running.replace(Some(handle)));
@@ -69,9 +71,19 @@ pub fn destroy() {
     }
 }
 
+/// The words that the server wrote into the page, in its language.
+fn page_words() -> Result<Catalogue, String> {
+    let lacking = |missing: dom::Missing| missing.to_string();
+    let root = dom::document().map_err(lacking)?.document_element();
+    let language = root.and_then(|root| root.get_attribute("lang")).unwrap_or_default();
+    let block: web_sys::Element = dom::by_id("words").map_err(lacking)?;
+    Catalogue::parse(&language, &block.text_content().unwrap_or_default()).map_err(|error| error.to_string())
+}
+
 /// The session of this page; what the address carries is remembered and taken out of sight.
 fn session() -> Result<SessionId, String> {
-    let lacking = |_| "this page’s address names no session".to_owned();
+    let unnamed = || words::plain("tab.no_session");
+    let lacking = |_| unnamed();
     let window = dom::window().map_err(|missing| missing.to_string())?;
     let location = window.location();
     let path = location.pathname().map_err(lacking)?;
@@ -79,10 +91,7 @@ fn session() -> Result<SessionId, String> {
     let said = fragment::Fragment::parse(&fragment);
     let of_path: Option<SessionId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
     // A link within the page may have taken the place of the fragment.
-    let session = of_path
-        .or(said.session)
-        .or_else(signal::Memory::last)
-        .ok_or_else(|| "this page’s address names no session: open it from your desk".to_owned())?;
+    let session = of_path.or(said.session).or_else(signal::Memory::last).ok_or_else(unnamed)?;
     let memory = signal::Memory::of(session);
     // Elsewhere than on the server's own page it counts for nothing: whoever wrote the link, the desk of that very server
     // among them, would know it.
@@ -128,13 +137,13 @@ fn fail(what: &str) {
         dom::set_attribute(&body, "data-phase", "broken");
     }
     for (id, text) in [
-        ("heading", "This page has a defect and was stopped"),
-        ("explanation", "Reload it to go on with the session. If it happens again, report the text below."),
-        ("defect", what),
-        ("status", "Stopped"),
+        ("heading", words::plain("tab.heading.broken")),
+        ("explanation", words::plain("tab.explanation.broken")),
+        ("defect", what.to_owned()),
+        ("status", words::plain("tab.status.broken")),
     ] {
         if let Ok(element) = dom::by_id::<web_sys::HtmlElement>(id) {
-            dom::set_text(&element, text);
+            dom::set_text(&element, &text);
             dom::show(&element, true);
         }
     }

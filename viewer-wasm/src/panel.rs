@@ -219,7 +219,7 @@ impl Panel {
                 told.map(|told| (format!("{} %", told.exact_percent), told.exact_percent.to_string())),
             ),
             ("quality-size", told.and_then(|told| self.frame_size(&told))),
-            ("quality-way", Some((picture::way(figures.by_channel).into(), figures.by_channel.to_string()))),
+            ("quality-way", Some((picture::way(figures.by_channel), figures.by_channel.to_string()))),
             ("quality-codec", figures.codec.clone().map(|codec| (codec.clone(), codec))),
             ("quality-dropped", Some((format!("{:.0}", figures.dropped), figures.dropped.to_string()))),
         ] {
@@ -266,7 +266,7 @@ impl Panel {
     fn show_choice(&self) {
         let id = CHOICES.iter().find(|(choice, _)| *choice == self.quality).map_or("", |(_, id)| *id);
         dom::set_attribute(&self.body, "data-quality", id.trim_start_matches("quality-"));
-        dom::set_text(&self.hint, picture::quality(self.quality));
+        dom::set_text(&self.hint, &picture::quality(self.quality));
     }
 }
 

@@ -171,14 +171,14 @@ impl Toolbar {
         dom::set_text(&self.words, if proven { &compared } else { "–" });
         dom::show(&self.verified, proven);
 
-        dom::set_text(&self.status, words::status(phase));
+        dom::set_text(&self.status, &words::status(phase));
         let shown = matches!(phase, Phase::Viewing | Phase::Controlling);
         let (heading, explanation) = match self.lack {
-            Some(lack) if shown => (words::NO_PICTURE, words::lack(lack)),
+            Some(lack) if shown => (words::no_picture(), words::lack(lack)),
             _ => (words::heading(phase), words::explanation(phase)),
         };
-        dom::set_text(&self.heading, heading);
-        dom::set_text(&self.explanation, explanation);
+        dom::set_text(&self.heading, &heading);
+        dom::set_text(&self.explanation, &explanation);
         let machine = state.host().map(|host| match (host.machine.as_str(), host.system.as_str()) {
             (machine, "") => machine.to_owned(),
             (machine, system) => format!("{machine} · {system}"),
@@ -190,7 +190,7 @@ impl Toolbar {
         let last = stands && matches!(phase, Phase::Reconnecting | Phase::Interrupted);
         dom::set_attribute(&self.body, "data-last", if last { "yes" } else { "no" });
         if let Ok(server) = dom::by_id::<Element>("server-words") {
-            dom::set_text(&server, words::server_lost(shown));
+            dom::set_text(&server, &words::server_lost(shown));
         }
         dom::show(&self.veil, !shown || self.lack.is_some());
         self.pairing.render(phase, state.lacks_secret());
@@ -214,7 +214,7 @@ impl Toolbar {
         let asking = asked.has(Right::Control) && !controls;
         self.control.set_disabled(!shown || asking);
         dom::set_flag(&self.control, "aria-pressed", controls);
-        dom::set_text(&self.control_words, words::control_button(controls, asking));
+        dom::set_text(&self.control_words, &words::control_button(controls, asking));
         self.keys.set_disabled(phase != Phase::Controlling);
         self.scale.set_disabled(!shown);
         self.fullscreen.set_disabled(!shown);
@@ -233,11 +233,9 @@ impl Toolbar {
         }
         show_by_id("invite-button", inviting && !guest);
         if guest {
-            for (id, text) in
-                [("end-title", words::LEAVE), ("end-text", words::LEAVE_TEXT), ("end-yes", words::LEAVE_YES)]
-            {
+            for (id, text) in ["end-title", "end-text", "end-yes"].into_iter().zip(words::leave()) {
                 if let Ok(element) = dom::by_id::<Element>(id) {
-                    dom::set_text(&element, text);
+                    dom::set_text(&element, &text);
                 }
             }
         }
@@ -252,7 +250,7 @@ impl Toolbar {
     pub(crate) fn show_path(&self, path: Option<Path>) {
         dom::set_attribute(&self.body, "data-path", path.map_or("", Path::as_str));
         dom::show(&self.path, path.is_some());
-        dom::set_text(&self.path, path.map_or("", |path| words::path(path).0));
+        dom::set_text(&self.path, &path.map(|path| words::path(path).0).unwrap_or_default());
     }
 
     /// The picture stands still because the line is silent, for so long; `None`: it does not.
@@ -264,11 +262,11 @@ impl Toolbar {
                 let (seen, input) = picture::silent(ms, machine, state.may_control());
                 (seen, picture::silent(0, machine, false).0, input)
             }
-            None => (String::new(), String::new(), ""),
+            None => (String::new(), String::new(), String::new()),
         };
         dom::show(&self.frozen, silent_ms.is_some());
         dom::set_text(&self.frozen_words, &seen);
-        dom::set_text(&self.frozen_input, input);
+        dom::set_text(&self.frozen_input, &input);
         // The seconds would be read out one by one.
         dom::set_text(&self.frozen_said, &said);
     }
@@ -301,7 +299,7 @@ impl Toolbar {
     pub(crate) fn show_lack(&mut self, lack: Lack) {
         self.lack = Some(lack);
         if let Ok(text) = dom::by_id::<Element>("lack") {
-            dom::set_text(&text, words::lack(lack));
+            dom::set_text(&text, &words::lack(lack));
         }
         show_by_id("notice-lack", true);
     }

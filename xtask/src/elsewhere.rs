@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256, Sha384};
 
+use crate::pages::{self, Language};
 use crate::viewer::{MODULE, SCRIPT};
 use crate::workspace::Workspace;
 
@@ -18,6 +19,9 @@ pub(crate) const SUMS: &str = "SHA256SUMS";
 
 /// Where the viewer may connect to, where nobody said: any server by TLS, or one on the same machine.
 const ANY_SERVER: &str = "wss: ws://127.0.0.1:* ws://localhost:*";
+
+/// The language of the page at the root; the others have folders of their own.
+const ROOT_LANGUAGE: &str = "en";
 
 /// Files by their path below the folder.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -89,27 +93,70 @@ fn paths_below(folder: &Path) -> Result<Vec<String>> {
 fn files(workspace: &Workspace, server: Option<&str>) -> Result<Files> {
     let read =
         |path: PathBuf| std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()));
-    let page = read(workspace.root.join("static/pages/session.html"))?;
+    let template = read(workspace.root.join("static/pages/session.html"))?;
+    let languages = pages::read(&workspace.root.join("static/languages"))?;
     let loader = read(workspace.root.join("static/session.js"))?;
     let glue = read(workspace.viewer().join(SCRIPT))?;
     let module = workspace.viewer().join(MODULE);
     let module = std::fs::read(&module).with_context(|| format!("reading {}", module.display()))?;
 
     let mut files = Files::new();
-    files.insert(WHOLE_SCRIPT.into(), whole_script(&glue, &loader, &integrity(&module))?.into_bytes());
+    let script = whole_script(&glue, &chooser(&languages), &loader, &integrity(&module))?;
+    files.insert(WHOLE_SCRIPT.into(), script.into_bytes());
     files.insert(MODULE.into(), module);
-    let with_licence = static_files(&page).into_iter().chain(["icons-LICENSE.txt".to_owned()]);
+    let with_licence = static_files(&template).into_iter().chain(["icons-LICENSE.txt".to_owned()]);
     for name in with_licence {
         let path = workspace.root.join("static").join(&name);
         let content = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         files.insert(format!("static/{name}"), content);
     }
-    let page = page_elsewhere(&page, &files, server)?;
-    files.insert("index.html".into(), page.into_bytes());
+    let mut translated = Vec::new();
+    for language in &languages {
+        let (name, root) = place(language);
+        let page = pages::page(&template, language, &languages)?;
+        translated.push((name, page_elsewhere(&page, &files, &root, server)?.into_bytes()));
+    }
+    files.extend(translated);
     files.insert("README.txt".into(), README.as_bytes().to_vec());
     let sums = sums(&files);
     files.insert(SUMS.into(), sums.into_bytes());
     Ok(files)
+}
+
+/// Where the page in a language stands, and how the root is reached from there.
+fn place(language: &Language) -> (String, String) {
+    if language.tag == ROOT_LANGUAGE {
+        ("index.html".into(), String::new())
+    } else {
+        (format!("{}/index.html", language.tag), "../".into())
+    }
+}
+
+/// What leads to the page in the language that the desk names in the fragment, or else in one that the browser prefers.
+/// Only then the session begins.
+fn chooser(languages: &[Language]) -> String {
+    let tags: Vec<&str> = languages.iter().map(|language| language.tag.as_str()).collect();
+    format!(
+        r#"{{
+  const languages = {tags:?};
+  const named = new URLSearchParams(location.hash.slice(1)).get("language");
+  let wanted = navigator.languages;
+  try {{
+    if (languages.includes(named)) sessionStorage.setItem("nearhand.language", named);
+    wanted = [sessionStorage.getItem("nearhand.language") ?? "", ...wanted];
+  }} catch {{
+    // Without a memory the browser's own languages count.
+  }}
+  const found = wanted.flatMap((tag) => languages.filter((there) => `${{tag}}-`.startsWith(`${{there}}-`)));
+  const language = found[0] ?? "{ROOT_LANGUAGE}";
+  if (language !== document.documentElement.lang) {{
+    const page = language === "{ROOT_LANGUAGE}" ? "./" : `${{language}}/index.html`;
+    location.replace(new URL(page + location.hash, import.meta.url));
+    await new Promise(() => {{}});
+  }}
+}}
+"#
+    )
 }
 
 /// The names of what the page refers to below `/static/`, but its script.
@@ -130,8 +177,8 @@ fn has_ending(name: &str, ending: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == ending)
 }
 
-/// Glue and loader in one; the module is taken only if it is the one that belongs to them.
-fn whole_script(glue: &str, loader: &str, module: &str) -> Result<String> {
+/// Glue, the choice of a language, and the loader in one; the module is taken only if it is the one that belongs to them.
+fn whole_script(glue: &str, chooser: &str, loader: &str, module: &str) -> Result<String> {
     let import = format!("import init, {{ start }} from \"/viewer/{SCRIPT}\";\n");
     let fetched = format!(
         "await __wbg_init({{ module_or_path: fetch(new URL(\"{MODULE}\", import.meta.url), {{ integrity: \"{module}\" }}) }});"
@@ -145,22 +192,23 @@ fn whole_script(glue: &str, loader: &str, module: &str) -> Result<String> {
         "the glue of {SCRIPT} is not as it was: it should export `start` and `__wbg_init`"
     );
     ensure!(!glue.contains("\nimport "), "the glue of {SCRIPT} imports something that nothing would check");
-    Ok(format!("{glue}\n{loader}"))
+    Ok(format!("{glue}\n{chooser}{loader}"))
 }
 
-/// The page with its own paths, the hash of everything that has one, and the policy that a header would set.
-fn page_elsewhere(page: &str, files: &Files, server: Option<&str>) -> Result<String> {
+/// The page with its own paths, from where `root` leads up to all files, the hash of everything that has one, and the
+/// policy that a header would set.
+fn page_elsewhere(page: &str, files: &Files, root: &str, server: Option<&str>) -> Result<String> {
     let mut page =
         replace_once(page, &format!("    <link rel=\"modulepreload\" href=\"/viewer/{SCRIPT}\">\n"), "")?;
     let hash = |name: &str| files.get(name).map(|content| integrity(content)).context("a file is missing");
     let script = format!(
-        "<script type=\"module\" src=\"{WHOLE_SCRIPT}\" integrity=\"{}\"></script>",
+        "<script type=\"module\" src=\"{root}{WHOLE_SCRIPT}\" integrity=\"{}\"></script>",
         hash(WHOLE_SCRIPT)?
     );
     page = replace_once(&page, "<script type=\"module\" src=\"/static/session.js\"></script>", &script)?;
     for name in files.keys().filter(|name| has_ending(name, "css")) {
         let from = format!("<link rel=\"stylesheet\" href=\"/{name}\">");
-        let to = format!("<link rel=\"stylesheet\" href=\"{name}\" integrity=\"{}\">", hash(name)?);
+        let to = format!("<link rel=\"stylesheet\" href=\"{root}{name}\" integrity=\"{}\">", hash(name)?);
         page = replace_once(&page, &from, &to)?;
     }
     let connect = match server {
@@ -179,7 +227,7 @@ fn page_elsewhere(page: &str, files: &Files, server: Option<&str>) -> Result<Str
          <meta name=\"referrer\" content=\"no-referrer\">\n"
     );
     page = replace_once(&page, head, &with_policy)?;
-    let page = page.replace("\"/static/", "\"static/");
+    let page = page.replace("\"/static/", &format!("\"{root}static/"));
     ensure!(!page.contains("\"/viewer/"), "the page refers to something that is not among its files");
     Ok(page)
 }
@@ -237,7 +285,7 @@ The technician's session tab of Nearhand, as static files for an origin of their
 3. Start the server with --viewer-origin https://viewer.example.com.
 
 The page's scripts, its style sheets and its WASM module are taken by browsers only if their hashes are those that index.html
-and viewer.js name. index.html itself has nothing that vouches for it but you.
+(one for each language) and viewer.js name. The pages themselves have nothing that vouches for them but you.
 ";
 
 #[cfg(test)]
@@ -256,18 +304,20 @@ mod tests {
             ("static/base.css".to_owned(), b"css".to_vec()),
             (WHOLE_SCRIPT.to_owned(), b"js".to_vec()),
         ]);
-        let page = page_elsewhere(PAGE, &files, Some("https://help.example.com")).unwrap();
+        let page = page_elsewhere(PAGE, &files, "", Some("https://help.example.com")).unwrap();
         assert!(page.contains(&format!("href=\"static/base.css\" integrity=\"{}\"", integrity(b"css"))));
         assert!(page.contains(&format!("src=\"viewer.js\" integrity=\"{}\"", integrity(b"js"))));
         assert!(page.contains("connect-src 'self' wss://help.example.com\""), "{page}");
         assert!(
             page.contains("\"static/a.svg#x\"") && !page.contains("\"/static/") && !page.contains("preload")
         );
-        let open = page_elsewhere(PAGE, &files, None).unwrap();
+        let open = page_elsewhere(PAGE, &files, "../", None).unwrap();
         assert!(open.contains("connect-src 'self' wss: ws://127.0.0.1:*"), "{open}");
-        assert!(page_elsewhere(&PAGE.replace("base.css", "more.css"), &files, None).is_err());
+        assert!(open.contains("src=\"../viewer.js\"") && open.contains("\"../static/a.svg#x\""), "{open}");
+        assert!(open.contains("href=\"../static/base.css\" integrity="), "{open}");
+        assert!(page_elsewhere(&PAGE.replace("base.css", "more.css"), &files, "", None).is_err());
         for bad in ["help.example.com", "https://a b", "https://a; script-src *", "ws://a", "https://"] {
-            assert!(page_elsewhere(PAGE, &files, Some(bad)).is_err(), "{bad}");
+            assert!(page_elsewhere(PAGE, &files, "", Some(bad)).is_err(), "{bad}");
         }
     }
 
@@ -276,12 +326,13 @@ mod tests {
         let glue = "export function start() {}\nexport { initSync, __wbg_init as default };\n";
         let loader = "import init, { start } from \"/viewer/nearhand_viewer.js\";\ntry {\n  await init();\n  start();\n} \
             catch { show([\"reload\", \"to-desk\"]); }";
-        let script = whole_script(glue, loader, "sha384-x").unwrap();
+        let script = whole_script(glue, "choose();\n", loader, "sha384-x").unwrap();
         assert!(script.starts_with(glue) && !script.contains("import init"));
         assert!(script.contains("integrity: \"sha384-x\""), "{script}");
-        assert!(whole_script("", loader, "sha384-x").is_err());
-        assert!(whole_script(&format!("{glue}\nimport x from \"y\";"), loader, "sha384-x").is_err());
-        assert!(whole_script(glue, "await init();", "sha384-x").is_err());
+        assert!(script.find("choose();") < script.find("try {"), "{script}");
+        assert!(whole_script("", "", loader, "sha384-x").is_err());
+        assert!(whole_script(&format!("{glue}\nimport x from \"y\";"), "", loader, "sha384-x").is_err());
+        assert!(whole_script(glue, "", "await init();", "sha384-x").is_err());
     }
 
     #[test]

@@ -9,6 +9,9 @@ mod elsewhere;
 mod fuzz;
 mod licences;
 mod needs;
+// The server's build writes the pages in the same way.
+#[path = "../../signaling/build/pages.rs"]
+mod pages;
 mod process;
 mod programs;
 mod results;

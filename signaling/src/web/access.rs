@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::request::{ClientAddress, Identity, PeerAddress, cookie};
+use super::request::{COOKIE, ClientAddress, Identity, PeerAddress, cookie};
 use crate::app::App;
 use crate::error::WebError;
 use crate::origin::Origin;
@@ -29,6 +29,7 @@ fn need(matched: &str) -> Need {
         "/"
         | "/sign-in"
         | "/sign-out"
+        | "/language"
         | "/healthz"
         | "/favicon.ico"
         | "/static/{*path}"
@@ -88,7 +89,7 @@ fn origin_is_right(
             Origin::Own => true,
             Origin::Viewer | Origin::Foreign => false,
             // No browser; but a cookie is only believed with the origin of its page.
-            Origin::Missing => matches!(identity, Identity::Bearer(_)) || cookie(headers).is_none(),
+            Origin::Missing => matches!(identity, Identity::Bearer(_)) || cookie(headers, COOKIE).is_none(),
         },
     }
 }

@@ -6,5 +6,5 @@ use axum::response::Response;
 use super::page;
 
 pub(super) async fn page(headers: HeaderMap) -> Response {
-    page::answer("/pages/customer.html", &headers)
+    page::answer("customer", &headers)
 }

@@ -15,6 +15,7 @@ mod downloads;
 mod events;
 mod headers;
 mod health;
+mod language;
 mod missing;
 mod nameplates;
 mod numbers;
@@ -41,6 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/session/{session}", get(session::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/language", post(language::choice))
         .route("/api/sessions", get(sessions::list).post(sessions::create))
         .route("/api/sessions/events", get(events::stream))
         .route("/api/sessions/{session}", delete(sessions::end))

@@ -28,5 +28,5 @@ pub(super) async fn page(
     if !assets::has_viewer() {
         return WebError::ViewerNotBuilt.into_page();
     }
-    page::answer("/pages/session.html", &headers)
+    page::answer("session", &headers)
 }

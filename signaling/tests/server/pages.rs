@@ -157,3 +157,84 @@ async fn hostile_requests_are_answered() {
     assert_eq!(server.get("/healthz").await.text(), "ok");
     server.stop().await;
 }
+
+/// Where each page is, and a text of it in English and in German.
+const SPOKEN: [(&str, &str, &str); 4] = [
+    ("/", "Type the nine digits", "Geben Sie die neun Ziffern ein"),
+    ("/sign-in", "Technician token", "Ihr Zugangsschlüssel"),
+    ("/desk", "New session", "Neue Sitzung"),
+    ("/nothing", "There is nothing here", "Hier ist nichts"),
+];
+
+#[tokio::test]
+async fn pages_speak_the_language_of_the_browser() {
+    let server = TestServer::start().await;
+    let cookie = server.sign_in().await;
+    for (path, english, german) in SPOKEN {
+        for (accept, language, said, unsaid) in [
+            ("", "en", english, german),
+            ("en-GB,en;q=0.9", "en", english, german),
+            ("de-CH,de;q=0.9,en;q=0.8", "de", german, english),
+            ("tlh", "en", english, german),
+        ] {
+            let asks = [("cookie", cookie.as_str()), ("accept", "text/html"), ("accept-language", accept)];
+            let answer = server.request("GET", path, &asks, "").await;
+            let text = answer.text();
+            let what = format!("{path} for {accept:?}");
+            assert_eq!(answer.header("content-language"), Some(language), "{what}");
+            assert!(text.contains(&format!("<html lang=\"{language}\" dir=\"ltr\">")), "{what}");
+            assert!(text.contains(said) && !text.contains(unsaid) && !text.contains("{{"), "{what}");
+            let varies = answer.header("vary").unwrap();
+            assert!(varies.contains("accept-language") && varies.contains("cookie"), "{what}: {varies}");
+        }
+    }
+    let german = [("accept-language", "de")];
+    let page = server.request("GET", "/", &german, "").await;
+    let known = page.header("etag").unwrap().to_owned();
+    let status = async |language| {
+        let asks = [("accept-language", language), ("if-none-match", known.as_str())];
+        server.request("GET", "/", &asks, "").await.status
+    };
+    assert_eq!(
+        (status("de").await, status("en").await),
+        (304, 200),
+        "each language has a version of its own"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_chosen_language_stays() {
+    let server = TestServer::start().await;
+    let origin = server.origin();
+    let choose = async |language: &str, referer: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", origin.as_str()),
+            ("referer", referer),
+        ];
+        server.request("POST", "/language", &headers, &format!("language={language}")).await
+    };
+    let answer = choose("de", &format!("{origin}/sign-in?next=/desk")).await;
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/sign-in?next=/desk")));
+    let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    for part in ["Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=31536000"] {
+        assert!(answer.header("set-cookie").unwrap().contains(part), "{part}");
+    }
+    let page = server.request("GET", "/", &[("cookie", &cookie), ("accept-language", "en")], "").await;
+    assert_eq!(page.header("content-language"), Some("de"));
+    for (language, referer) in [
+        ("tlh", "http://a.example/desk"),
+        ("", "http://a.example//evil.example"),
+        ("de%0d%0aSet-Cookie:x", "nonsense"),
+        ("../de", ""),
+    ] {
+        let answer = choose(language, referer).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (303, None), "{language}");
+        assert!(["/", "/desk"].contains(&answer.header("location").unwrap()), "{answer:?}");
+    }
+    let foreign = [("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")];
+    let answer = server.request("POST", "/language", &foreign, "language=de").await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (403, None));
+    server.stop().await;
+}

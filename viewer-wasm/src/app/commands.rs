@@ -12,6 +12,7 @@ use crate::keyboard::Keyboard;
 use crate::listen;
 use crate::state::Event;
 use crate::toolbar::{Command, Toolbar};
+use crate::words;
 
 impl App {
     pub(super) fn command(&mut self, command: Command) {
@@ -45,8 +46,8 @@ impl App {
                 self.advance(Event::End);
                 self.toolbar.focus_heading();
             }
-            Command::CopyCode => self.copy(&["code-1", "code-2", "code-3"], "The code is in your clipboard."),
-            Command::CopyLink => self.copy(&["link"], "The link is in your clipboard."),
+            Command::CopyCode => self.copy(&["code-1", "code-2", "code-3"], "tab.code.copied"),
+            Command::CopyLink => self.copy(&["link"], "tab.copy.link"),
             Command::Invite => self.invite(),
             Command::Digits => self.digits(),
             Command::ToastOver => self.toolbar.toast_over(),
@@ -74,7 +75,7 @@ impl App {
         {
             self.tell(ToHost::Invite(invitation));
             Toolbar::show_invitation(&format!("{page}#invitation={}", invitation.to_link()));
-            self.copy(&["invite-link"], "The link is in your clipboard. It opens once, within ten minutes.");
+            self.copy(&["invite-link"], "tab.copy.invitation");
         }
     }
 
@@ -87,6 +88,7 @@ impl App {
         }
     }
 
+    /// Copies what stands in these elements; `said` is the key of what is said then.
     pub(super) fn copy(&mut self, ids: &[&str], said: &'static str) {
         let parts: Vec<_> = ids
             .iter()
@@ -116,10 +118,10 @@ impl App {
             }
             files::Event::Wanted => {
                 let (text, bad) = match Files::want(peer) {
-                    Ok(()) => ("The customer was asked to choose a file.", false),
-                    Err(_) => ("There is no connection to the customer just now.", true),
+                    Ok(()) => ("tab.file.wanted", false),
+                    Err(_) => ("tab.file.no_connection", true),
                 };
-                self.toolbar.toast(text, bad);
+                self.toolbar.toast(&words::plain(text), bad);
             }
             files::Event::Pressed(id) => self.files.press(id, peer),
             files::Event::Read(id, part) => self.files.read(id, part, peer),

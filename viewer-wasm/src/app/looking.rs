@@ -96,7 +96,7 @@ impl App {
         // The windows show parts of what comes: one of them alone would leave the others without.
         if monitor.is_some() && !self.windows.is_empty() {
             self.windows.clear();
-            self.toolbar.toast(picture::WINDOWS_CLOSED, false);
+            self.toolbar.toast(&picture::windows_closed(), false);
         }
         self.watching.set_monitor(monitor);
     }
@@ -117,7 +117,7 @@ impl App {
                 self.windows.push(window);
                 self.watching.set_monitor(None);
             }
-            Err(window::Blocked) => self.toolbar.toast(picture::POPUP_BLOCKED, true),
+            Err(window::Blocked) => self.toolbar.toast(&picture::popup_blocked(), true),
         }
     }
 
@@ -131,7 +131,7 @@ impl App {
         let said = match (self.phase, silent_ms) {
             (_, Some(ms)) => Some(picture::silent(ms, machine, false).0),
             (Phase::Viewing | Phase::Controlling, None) => None,
-            (phase, None) => Some(words::status(phase).to_owned()),
+            (phase, None) => Some(words::status(phase)),
         };
         let cursor = self.screen.cursor_style();
         let corner = self.shown.map_or((0, 0), |view| (view.area.x, view.area.y));

@@ -61,7 +61,7 @@ impl App {
             return;
         }
         if view.area.pixels() > MOST_PIXELS {
-            return self.toolbar.toast(picture::TOO_LARGE, true);
+            return self.toolbar.toast(&picture::too_large(), true);
         }
         let bad = self.screen.set_view(view);
         self.misled(bad);

@@ -116,7 +116,7 @@ impl App {
             && announcement != Announcement::Notice(Notice::NotAsked);
         if !shown {
             let (text, bad) = words::announcement(announcement);
-            self.toolbar.toast(text, bad);
+            self.toolbar.toast(&text, bad);
         }
         if announcement == Announcement::Given(Right::Control) {
             self.keyboard.set_active(true);

@@ -1,6 +1,6 @@
 //! One transfer in the page.
 
-use nearhand_protocol::file::{FileProblem, TransferId};
+use nearhand_protocol::file::TransferId;
 use nearhand_protocol::id::Seat;
 use nearhand_protocol::machine::transfer::Status;
 use web_sys::{
@@ -75,7 +75,7 @@ impl Row {
         };
         dom::set_attribute(&self.item, "data-status", name);
         if let Some(problem) = code {
-            dom::set_attribute(&self.item, "data-problem", problem_name(problem));
+            dom::set_attribute(&self.item, "data-problem", words::problem_name(problem));
         }
         dom::set_text(&self.words, &words::file(status, self.sender, done, size));
         dom::show(&self.progress, !status.is_over());
@@ -84,33 +84,17 @@ impl Row {
         let again = matches!(status, Status::Stopped(_)) && self.sender == Seat::Viewer;
         let over = status.is_over();
         dom::show(&self.button, !over || again);
-        let (shows, word) = if again { ("again", "Send again") } else { ("cancel", "Cancel") };
-        dom::set_attribute(&self.button, "data-action", shows);
-        dom::set_attribute(&self.button, "aria-label", &format!("{word}: {}", self.name));
-        dom::set_attribute(&self.button, "title", word);
+        let (word, named) = words::file_button(again, &self.name);
+        dom::set_attribute(&self.button, "data-action", if again { "again" } else { "cancel" });
+        dom::set_attribute(&self.button, "aria-label", &named);
+        dom::set_attribute(&self.button, "title", &word);
     }
 
     /// The file can be saved from here.
     pub(super) fn offer_save(&self, url: &str) {
         self.save.set_href(url);
         self.save.set_download(&self.name);
-        dom::set_attribute(&self.save, "aria-label", &format!("Save {}", self.name));
+        dom::set_attribute(&self.save, "aria-label", &words::file_save(&self.name));
         dom::show(&self.save, true);
-    }
-}
-
-const fn problem_name(problem: FileProblem) -> &'static str {
-    match problem {
-        FileProblem::Refused => "refused",
-        FileProblem::Cancelled => "cancelled",
-        FileProblem::BadName => "bad_name",
-        FileProblem::TooLarge => "too_large",
-        FileProblem::TooMany => "too_many",
-        FileProblem::CannotRead => "cannot_read",
-        FileProblem::CannotWrite => "cannot_write",
-        FileProblem::DiskFull => "disk_full",
-        FileProblem::HashMismatch => "hash_mismatch",
-        FileProblem::Protocol => "protocol",
-        FileProblem::ConnectionLost => "connection_lost",
     }
 }

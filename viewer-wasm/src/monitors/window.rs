@@ -248,6 +248,8 @@ fn take_styles(from: &Document, to: &Document) {
         }
     }
     if let (Some(own), Some(root)) = (from.document_element(), to.document_element()) {
-        dom::set_attribute(&root, "lang", &own.get_attribute("lang").unwrap_or_default());
+        for name in ["lang", "dir"] {
+            dom::set_attribute(&root, name, &own.get_attribute(name).unwrap_or_default());
+        }
     }
 }

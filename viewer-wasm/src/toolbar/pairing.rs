@@ -48,7 +48,7 @@ impl Pairing {
     pub(super) fn digits(&self) -> Option<Secret> {
         let secret = self.secret.value().parse().ok();
         dom::set_flag(&self.secret, "aria-invalid", secret.is_none());
-        dom::set_text(&self.error, if secret.is_none() { words::BAD_SECRET } else { "" });
+        dom::set_text(&self.error, &if secret.is_none() { words::bad_secret() } else { String::new() });
         dom::show(&self.error, secret.is_none());
         if secret.is_some() {
             self.secret.set_value("");

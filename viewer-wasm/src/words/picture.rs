@@ -1,61 +1,51 @@
 //! What is said of the picture: the line's figures, the choice of quality, the monitors, and when it stands still.
 
+use nearhand_protocol::catalogue::Value::{Count, Text};
 use nearhand_protocol::control::Quality;
 use nearhand_protocol::display::Monitor;
 
+use super::{catalogue, plain, text};
 use crate::verdict::Verdict;
 
 /// The view is larger than any canvas.
-pub const TOO_LARGE: &str =
-    "The customer’s desktop is too large for this browser: choose one of its monitors.";
+pub fn too_large() -> String {
+    plain("tab.picture.too_large")
+}
 
 /// What the figures come to, in one sentence.
 pub fn verdict(verdict: Verdict) -> String {
+    let counted = |key, name, count: u32| text(key, &[(name, Count(count.into()))]);
     match verdict {
-        Verdict::Unknown => "Measuring the line…".into(),
-        Verdict::Good => "Line: good.".into(),
-        Verdict::Silent => "Line: silent. Nothing comes from the customer’s computer.".into(),
-        Verdict::Lossy { percent } => {
-            format!("Line loses {percent} % of packets; text stays sharp, motion is slower.")
-        }
-        Verdict::Narrow { kbit } => {
-            format!(
-                "Line carries only {}; text stays sharp, motion is softer and slower.",
-                rate(f64::from(kbit))
-            )
-        }
-        Verdict::Congested { ms } => {
-            format!("Line is crowded: packets wait {ms} ms on the way; the picture comes late.")
-        }
-        Verdict::Far { ms } => format!("Line is long: every answer takes {ms} ms."),
-        Verdict::HostBusy { ms } => {
-            format!("The customer’s computer is busy: it needs {ms} ms for each picture.")
-        }
-        Verdict::TabBusy { ms } => {
-            format!("This computer is busy: it needs {ms} ms to decode each picture.")
-        }
+        Verdict::Unknown => plain("tab.verdict.unknown"),
+        Verdict::Good => plain("tab.verdict.good"),
+        Verdict::Silent => plain("tab.verdict.silent"),
+        Verdict::Lossy { percent } => counted("tab.verdict.lossy", "percent", percent.into()),
+        Verdict::Narrow { kbit } => text("tab.verdict.narrow", &[("rate", Text(&rate(f64::from(kbit))))]),
+        Verdict::Congested { ms } => counted("tab.verdict.congested", "ms", ms.into()),
+        Verdict::Far { ms } => counted("tab.verdict.far", "ms", ms),
+        Verdict::HostBusy { ms } => counted("tab.verdict.host_busy", "ms", ms),
+        Verdict::TabBusy { ms } => counted("tab.verdict.tab_busy", "ms", ms),
     }
 }
 
 /// What a choice of quality means.
-pub const fn quality(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Auto => "Text sharp, motion smooth, as far as the line allows.",
-        Quality::Sharp => "Text can be read at every moment; motion may be slower.",
-        Quality::Smooth => "Motion stays smooth; text may be soft until it rests.",
-        Quality::SaveData => "As few bytes as possible, for a line that costs money.",
-    }
+pub fn quality(quality: Quality) -> String {
+    plain(match quality {
+        Quality::Auto => "tab.quality.auto",
+        Quality::Sharp => "tab.quality.sharp",
+        Quality::Smooth => "tab.quality.smooth",
+        Quality::SaveData => "tab.quality.save_data",
+    })
 }
 
 /// Bits per second.
 pub fn rate(kbit: f64) -> String {
-    if kbit < 999.5 {
+    let words = catalogue();
+    words.apart(&if kbit < 999.5 {
         format!("{kbit:.0} kbit/s")
-    } else if kbit < 9_950.0 {
-        format!("{:.1} Mbit/s", kbit / 1000.0)
     } else {
-        format!("{:.0} Mbit/s", kbit / 1000.0)
-    }
+        format!("{} Mbit/s", words.decimal(kbit / 1000.0, usize::from(kbit < 9_950.0)))
+    })
 }
 
 /// Bits per second, by their way.
@@ -65,12 +55,12 @@ pub fn rates(video_kbit: f64, exact_kbit: f64) -> String {
 
 /// A time.
 pub fn milliseconds(ms: f64) -> String {
-    format!("{} ms", number(ms))
+    catalogue().apart(&format!("{} ms", number(ms)))
 }
 
 /// A number, to two digits where it has no more.
 pub fn number(value: f64) -> String {
-    if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
+    catalogue().decimal(value, usize::from(value < 9.95))
 }
 
 /// Frames and small changes painted in each second.
@@ -80,40 +70,42 @@ pub fn painted(frames: u32, updates: u32) -> String {
 
 /// A part in thousandths.
 pub fn permille(permille: u16) -> String {
-    if permille.is_multiple_of(10) || permille >= 100 {
-        format!("{} %", permille / 10)
-    } else {
-        format!("{}.{} %", permille / 10, permille % 10)
-    }
+    let digits = usize::from(permille < 100 && !permille.is_multiple_of(10));
+    let percent = if digits == 0 { f64::from(permille / 10) } else { f64::from(permille) / 10.0 };
+    catalogue().apart(&format!("{} %", catalogue().decimal(percent, digits)))
 }
 
 /// The size of the video's frames, where they are smaller than what they show.
 pub fn frame_size((width, height): (u16, u16), (of_width, of_height): (u16, u16)) -> String {
+    let size = format!("{width} × {height}");
     if width < of_width || height < of_height {
-        format!("{width} × {height} for {of_width} × {of_height}")
+        let of = format!("{of_width} × {of_height}");
+        text("tab.picture.reduced", &[("size", Text(&size)), ("of", Text(&of))])
     } else {
-        format!("{width} × {height}, full size")
+        text("tab.picture.whole", &[("size", Text(&size))])
     }
 }
 
 /// Which way the video comes.
-pub const fn way(by_channel: bool) -> &'static str {
-    if by_channel { "data channel, WebCodecs" } else { "WebRTC track" }
+pub fn way(by_channel: bool) -> String {
+    plain(if by_channel { "tab.picture.by_channel" } else { "tab.picture.by_track" })
 }
 
 /// What the button of the monitors says, and what a screen reader says of it.
 pub fn monitors(chosen: Option<usize>, count: usize) -> (String, String) {
+    let total = ("total", Count(count as u64));
     match chosen {
-        Some(number) => {
-            (format!("{number}/{count}"), format!("Monitors: number {number} of {count} is shown"))
-        }
-        None => ("All".into(), format!("Monitors: all {count} are shown")),
+        Some(number) => (
+            format!("{number}/{count}"),
+            text("tab.monitors.one", &[("number", Count(number as u64)), total]),
+        ),
+        None => (plain("tab.monitors.all"), text("tab.monitors.all_shown", &[total])),
     }
 }
 
 /// A monitor for which the customer's system has no name.
 pub fn unnamed(number: usize) -> String {
-    format!("Monitor {number}")
+    text("tab.monitors.unnamed", &[("number", Count(number as u64))])
 }
 
 /// What is told of a monitor beside its name.
@@ -122,45 +114,55 @@ pub fn monitor(monitor: &Monitor) -> String {
         100 => String::new(),
         percent => format!(" · {percent} %"),
     };
-    let main = if monitor.primary { " · main" } else { "" };
-    format!("{} × {}{scale}{main}", monitor.width, monitor.height)
+    let main = if monitor.primary { format!(" · {}", plain("tab.monitors.main")) } else { String::new() };
+    let size = format!("{} × {}", monitor.width, monitor.height);
+    format!("{}{scale}{main}", catalogue().apart(&size))
 }
 
 /// The monitor that was looked at is not there any more.
 pub fn monitor_gone(name: &str) -> String {
-    format!("The monitor {name} is not there any more; all of them are shown.")
+    named("tab.monitors.gone", name)
 }
 
 /// What the button says that opens a monitor in a window of its own.
 pub fn own_window(name: &str, open: bool) -> String {
-    if open { format!("Close the window of {name}") } else { format!("Open {name} in its own window") }
+    named(if open { "tab.monitors.close_window" } else { "tab.monitors.open_window" }, name)
 }
 
 /// The title of that window.
 pub fn window_title(name: &str, machine: Option<&str>) -> String {
+    let words = catalogue();
     match machine {
-        Some(machine) => format!("{name} – {machine} – Nearhand"),
-        None => format!("{name} – Nearhand"),
+        Some(machine) => format!("{} – {} – Nearhand", words.apart(name), words.apart(machine)),
+        None => format!("{} – Nearhand", words.apart(name)),
     }
 }
 
 /// The browser opens no window.
-pub const POPUP_BLOCKED: &str =
-    "The browser blocked the window: allow pop-ups for this page, in its address bar, and try again.";
+pub fn popup_blocked() -> String {
+    plain("tab.monitors.blocked")
+}
 
 /// One monitor was chosen while others had windows of their own.
-pub const WINDOWS_CLOSED: &str = "Only this monitor is sent now; the windows of single monitors were closed.";
+pub fn windows_closed() -> String {
+    plain("tab.monitors.windows_closed")
+}
 
 /// The line is silent: what it means for the picture, and for the input.
-pub fn silent(silent_ms: u64, machine: Option<&str>, controls: bool) -> (String, &'static str) {
-    let machine = machine.unwrap_or("the customer");
-    let since = match silent_ms / 1000 {
-        0 => "No picture".to_owned(),
-        seconds @ 1..=119 => format!("No picture for {seconds} s"),
-        seconds => format!("No picture for {} min", seconds / 60),
+pub fn silent(silent_ms: u64, machine: Option<&str>, controls: bool) -> (String, String) {
+    let customer = plain("tab.silent.customer");
+    let machine = ("machine", Text(machine.unwrap_or(&customer)));
+    let seen = match silent_ms / 1000 {
+        0 => text("tab.silent.now", &[machine]),
+        seconds @ 1..=119 => text("tab.silent.seconds", &[machine, ("count", Count(seconds))]),
+        seconds => text("tab.silent.minutes", &[machine, ("count", Count(seconds / 60))]),
     };
-    let input = if controls { "What you type arrives when the line is back." } else { "" };
-    (format!("{since}: the line to {machine} is silent. Trying to reach them again."), input)
+    let input = if controls { plain("tab.silent.typing") } else { String::new() };
+    (seen, input)
+}
+
+fn named(key: &str, name: &str) -> String {
+    text(key, &[("name", Text(name))])
 }
 
 #[cfg(test)]
@@ -177,6 +179,15 @@ mod tests {
                 "Line carries only 480 kbit/s; text stays sharp, motion is softer and slower.",
             ),
             (Verdict::Far { ms: 310 }, "Line is long: every answer takes 310 ms."),
+            (
+                Verdict::Congested { ms: 90 },
+                "Line is crowded: packets wait 90 ms on the way; the picture comes late.",
+            ),
+            (
+                Verdict::HostBusy { ms: 45 },
+                "The customer’s computer is busy: it needs 45 ms for each picture.",
+            ),
+            (Verdict::TabBusy { ms: 45 }, "This computer is busy: it needs 45 ms to decode each picture."),
         ] {
             assert_eq!(verdict(found), words);
         }
