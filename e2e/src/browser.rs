@@ -37,13 +37,24 @@ pub(crate) struct Browser {
     _bridge: Option<Bridge>,
 }
 
+/// The language of people who read the stories' pages.
+const ENGLISH: &str = "en-GB";
+
 /// Surroundings of a browser that are not the ordinary ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Setting {
     /// Where it and its driver run.
     pub(crate) namespace: Option<Namespace>,
     /// More words for Chromium's command line.
     pub(crate) arguments: Vec<String>,
+    /// What it asks pages for, whatever the system speaks: a tag (BCP 47).
+    pub(crate) language: &'static str,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { namespace: None, arguments: Vec::new(), language: ENGLISH }
+    }
 }
 
 impl Browser {
@@ -60,14 +71,14 @@ impl Browser {
                 (
                     command,
                     "ChromeDriver was started successfully on port ",
-                    chromium(&profile, setting.arguments),
+                    chromium(&profile, setting.language, setting.arguments),
                 )
             }
             Kind::Firefox => {
                 let program = stage.places.geckodriver.as_ref().map_err(|reason| anyhow!("{reason}"))?;
                 let mut command = stage.command_in(namespace, program);
                 command.args(["--port", "0"]);
-                (command, "Listening on 127.0.0.1:", firefox(&downloads))
+                (command, "Listening on 127.0.0.1:", firefox(&downloads, setting.language))
             }
         };
         let driver = stage.start(&format!("{kind:?}"), &mut command)?;
@@ -116,7 +127,7 @@ impl Browser {
     }
 }
 
-fn chromium(profile: &Path, more: Vec<String>) -> DesiredCapabilitiesMap {
+fn chromium(profile: &Path, language: &str, more: Vec<String>) -> DesiredCapabilitiesMap {
     let arguments = [
         "--headless=new",
         "--no-sandbox",
@@ -130,25 +141,25 @@ fn chromium(profile: &Path, more: Vec<String>) -> DesiredCapabilitiesMap {
         "--disable-breakpad",
         "--disable-crash-reporter",
         "--window-size=1440,1000",
-        "--lang=en-GB",
     ];
     let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    arguments.push(format!("--user-data-dir={}", profile.display()));
+    arguments.extend([format!("--lang={language}"), format!("--user-data-dir={}", profile.display())]);
     arguments.extend(more);
     capabilities(&json!({
         "browserName": "chrome",
-        "goog:chromeOptions": {"args": arguments},
+        "goog:chromeOptions": {"args": arguments, "prefs": {"intl.accept_languages": language}},
         "goog:loggingPrefs": {"browser": "ALL"},
     }))
 }
 
-fn firefox(downloads: &Path) -> DesiredCapabilitiesMap {
+fn firefox(downloads: &Path, language: &str) -> DesiredCapabilitiesMap {
     capabilities(&json!({
         "browserName": "firefox",
         "moz:firefoxOptions": {
             "binary": "/usr/bin/firefox-esr",
             "args": ["-headless", "--width=1440", "--height=1000"],
             "prefs": {
+                "intl.accept_languages": language,
                 "browser.download.folderList": 2,
                 "browser.download.dir": downloads,
                 "browser.download.useDownloadDir": true,

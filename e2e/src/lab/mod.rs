@@ -125,7 +125,8 @@ impl Lab {
         let trust = format!("--ignore-certificate-errors-spki-list={}", self.certificates.public_key_hash);
         let arguments = arguments.iter().cloned().chain([trust]).collect();
         let namespace = Some(self.technician.end.clone());
-        stage.browser_with(Kind::Chromium, browser::Setting { namespace, arguments }).await
+        let setting = browser::Setting { namespace, arguments, ..browser::Setting::default() };
+        stage.browser_with(Kind::Chromium, setting).await
     }
 
     /// Starts the customer's program, which gives the right to view by itself.

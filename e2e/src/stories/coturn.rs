@@ -64,8 +64,11 @@ impl Town {
         let certificates = Certificates::make(&folder, &[PAGES, TURN])?;
         let coturn_log = start_coturn(stage, &lab, &certificates, &folder).await?;
         let trust = format!("--ignore-certificate-errors-spki-list={}", certificates.public_key_hash);
-        let setting =
-            browser::Setting { namespace: Some(lab.technician.end.clone()), arguments: vec![trust] };
+        let setting = browser::Setting {
+            namespace: Some(lab.technician.end.clone()),
+            arguments: vec![trust],
+            ..browser::Setting::default()
+        };
         let tab = stage.browser_with(Kind::Chromium, setting).await?;
         let xvfb = Xvfb::start(stage, 1280, 800).await?;
         let bridge = lab.server.bridge((SERVER_V4, 443).into()).await?;

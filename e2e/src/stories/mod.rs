@@ -13,6 +13,7 @@ mod gallery;
 mod guests;
 mod harness;
 mod hostile;
+mod languages;
 mod origin;
 mod pairing;
 mod picture;
@@ -47,6 +48,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
         refusals::stories(),
         hostile::stories(),
         origin::stories(),
+        languages::stories(),
         guests::stories(),
         firefox::stories(),
         gallery::stories(),

@@ -29,7 +29,7 @@ pub(super) fn stories() -> Vec<Story> {
 }
 
 /// The static files on an origin of their own, and a server that sends its technicians there.
-async fn begin(stage: &Stage) -> Result<(Elsewhere, Server)> {
+pub(super) async fn begin(stage: &Stage) -> Result<(Elsewhere, Server)> {
     let folder = stage.places.static_viewer.as_ref().context("NEARHAND_STATIC_VIEWER names no folder")?;
     let elsewhere = Elsewhere::serve(folder).await?;
     let server = Server::start_with(stage, &[("NEARHAND_VIEWER_ORIGIN", &elsewhere.origin())]).await?;

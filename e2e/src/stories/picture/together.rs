@@ -83,7 +83,11 @@ async fn bad_neighbour(stage: &Stage) -> Result<()> {
     let server = lab.start_server(stage, &[]).await?;
     let session = Session::new(&server).await?;
     let trust = format!("--ignore-certificate-errors-spki-list={}", lab.certificates.public_key_hash);
-    let setting = browser::Setting { namespace: Some(lab.server.clone()), arguments: vec![trust] };
+    let setting = browser::Setting {
+        namespace: Some(lab.server.clone()),
+        arguments: vec![trust],
+        ..browser::Setting::default()
+    };
     let viewer = Viewer::open(stage.browser_with(Kind::Chromium, setting).await?, &server, &session).await?;
     viewer.phase("waiting").await?;
     let host = lab.host(stage, &xvfb.display, &session.code, |_| {})?;
