@@ -10,8 +10,8 @@ use nearhand_protocol::grant::{Right, ViewGrant};
 use x11rb::connection::Connection;
 use x11rb::protocol::randr::{ConnectionExt as _, ModeInfo, Rotation};
 use x11rb::protocol::xproto::{
-    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, Gcontext, Rectangle,
-    WindowClass,
+    ChangeGCAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask, Gcontext, GrabMode, GrabStatus,
+    Rectangle, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -311,4 +311,30 @@ fn pointer_moves_are_told_but_not_too_often() {
     });
     let most = start.elapsed().as_millis() as u32 / 16 + 2;
     assert!((1..=most).contains(&told), "{told} times in {:?}", start.elapsed());
+}
+
+#[test]
+fn pointer_moves_are_told_while_somebody_holds_a_grab() {
+    let server = Xvfb::start("640x480x24");
+    let grants = grants();
+    let (view, control) = (grants.view().unwrap(), grants.control().unwrap());
+    let mut desktop = open(Some(&server.display)).unwrap();
+    settle(desktop.capture.as_mut(), &view);
+    let (conn, root) = server.connect();
+    let held = conn
+        .grab_pointer(
+            false,
+            root,
+            EventMask::POINTER_MOTION,
+            GrabMode::ASYNC,
+            GrabMode::ASYNC,
+            x11rb::NONE,
+            x11rb::NONE,
+            x11rb::CURRENT_TIME,
+        )
+        .unwrap();
+    assert_eq!(held.reply().unwrap().status, GrabStatus::SUCCESS);
+    desktop.injector.move_to(&control, 123, 45).unwrap();
+    wait_for(desktop.capture.as_mut(), Event::Pointer);
+    assert_eq!(desktop.capture.pointer(&view).unwrap(), (123, 45));
 }
