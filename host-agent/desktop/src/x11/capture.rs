@@ -1,15 +1,11 @@
 //! Capture: XDAMAGE says what to read, and nothing runs while nothing changes.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearhand_protocol::cursor::CursorShape;
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::ViewGrant;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::{Errno, read, write};
 use x11rb::connection::Connection;
 use x11rb::protocol::Event as XEvent;
 use x11rb::protocol::damage::{self, ConnectionExt as _, Damage, ReportLevel};
@@ -20,6 +16,7 @@ use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, Eve
 
 use super::displays::Monitors;
 use super::pixels::{Format, Picture};
+use super::wake::Wake;
 use super::{Server, cursor, reply_error};
 use crate::{Capture, CursorSource, Displays, Error, Event, Frame, Rect, Waker, merge};
 
@@ -48,7 +45,7 @@ pub(super) struct X11Capture {
     damaged_at: Option<Instant>,
     pending: BTreeSet<Event>,
     pointer_said: Option<Instant>,
-    wake: Arc<OwnedFd>,
+    wake: Wake,
 }
 
 impl X11Capture {
@@ -82,8 +79,6 @@ impl X11Capture {
         conn.xfixes_create_region(region, &[])?;
         let created = conn.damage_create(damage, root, ReportLevel::NON_EMPTY)?;
         created.check().map_err(reply_error("report damage"))?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| Error::Refused { what: "make a waker", reason: error.to_string() })?;
         Ok(Self {
             monitors,
             layout,
@@ -97,7 +92,7 @@ impl X11Capture {
             damaged_at: None,
             pending: BTreeSet::new(),
             pointer_said: None,
-            wake: Arc::new(wake),
+            wake: Wake::new()?,
             server,
         })
     }
@@ -248,7 +243,7 @@ impl Capture for X11Capture {
                 return Ok(None);
             }
             let nap = [left, held_back].into_iter().flatten().min();
-            if sleep(&self.server, &self.wake, nap)? {
+            if self.wake.sleep(&self.server, nap)? {
                 return Ok(None);
             }
         }
@@ -288,26 +283,6 @@ impl Capture for X11Capture {
     }
 
     fn waker(&self) -> Waker {
-        let wake = Arc::clone(&self.wake);
-        Waker::new(move || {
-            // The counter can only be full of wake-ups that nobody has seen yet.
-            let _ = write(&*wake, &1_u64.to_ne_bytes());
-        })
+        self.wake.waker()
     }
-}
-
-/// Sleeps until the server says something (false), a waker calls (true) or the time is up (false).
-fn sleep(server: &Server, wake: &OwnedFd, timeout: Option<Duration>) -> Result<bool, Error> {
-    let stream = server.conn.stream().as_fd();
-    let mut fds = [PollFd::from_borrowed_fd(stream, PollFlags::IN), PollFd::new(wake, PollFlags::IN)];
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(Error::Lost(error.to_string())),
-    }
-    let woken = fds[1].revents().contains(PollFlags::IN);
-    if woken {
-        let _ = read(wake, &mut [0_u8; 8]);
-    }
-    Ok(woken)
 }

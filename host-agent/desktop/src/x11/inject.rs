@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use nearhand_protocol::input::{Button, KeyCode};
 use x11rb::connection::Connection;
 use x11rb::protocol::Event as XEvent;
-use x11rb::protocol::xkb::{self, ConnectionExt as _, EventType, Group, ID, MapPart, SelectEventsAux, VMod};
+use x11rb::protocol::xkb::{self, ConnectionExt as _, EventType, Group, ID, MapPart, SelectEventsAux};
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
     MOTION_NOTIFY_EVENT, ModMask,
 };
 use x11rb::protocol::xtest::{self, ConnectionExt as _};
 
-use super::keycode::x_keycode;
+use super::keycode::{without_num_lock, x_keycode};
 use super::keymap::{Keymap, Stroke, Typing, modifier, symbol_of};
 use super::{Server, reply_error};
 use crate::{Axis, Error, Held, Inject, NativeKey, Press};
@@ -90,7 +90,7 @@ impl X11Inject {
         let keymap = if let Some(keymap) = self.keymap.take() {
             keymap
         } else {
-            let keymap = read_keymap(&self.server)?;
+            let keymap = Keymap::read(&self.server)?;
             // Somebody else's new layout took them away.
             self.borrowed.retain(|keycode, (character, _)| {
                 keymap.typing(*keycode, 0, 0) == Typing::Character(*character)
@@ -375,50 +375,4 @@ impl Drop for X11Inject {
         // So wait for an answer to something that comes after them.
         let _ = self.state();
     }
-}
-
-fn read_keymap(server: &Server) -> Result<Keymap, Error> {
-    let all = MapPart::KEY_TYPES | MapPart::KEY_SYMS | MapPart::MODIFIER_MAP;
-    let reply = server
-        .conn
-        .xkb_get_map(
-            ID::USE_CORE_KBD.into(),
-            all,
-            MapPart::default(),
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            VMod::default(),
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        )?
-        .reply()
-        .map_err(reply_error("tell the keyboard's layout"))?;
-    Ok(Keymap::from_reply(&reply))
-}
-
-/// What the key of the number pad does while Num Lock is off, as a key of its own.
-fn without_num_lock(code: KeyCode) -> Option<KeyCode> {
-    Some(match code {
-        KeyCode::Numpad0 => KeyCode::Insert,
-        KeyCode::Numpad1 => KeyCode::End,
-        KeyCode::Numpad2 => KeyCode::ArrowDown,
-        KeyCode::Numpad3 => KeyCode::PageDown,
-        KeyCode::Numpad4 => KeyCode::ArrowLeft,
-        KeyCode::Numpad6 => KeyCode::ArrowRight,
-        KeyCode::Numpad7 => KeyCode::Home,
-        KeyCode::Numpad8 => KeyCode::ArrowUp,
-        KeyCode::Numpad9 => KeyCode::PageUp,
-        KeyCode::NumpadDecimal => KeyCode::Delete,
-        _ => return None,
-    })
 }

@@ -159,6 +159,23 @@ fn evdev(code: KeyCode) -> u8 {
     }
 }
 
+/// What the key of the number pad does while Num Lock is off, as a key of its own.
+pub(super) fn without_num_lock(code: KeyCode) -> Option<KeyCode> {
+    Some(match code {
+        KeyCode::Numpad0 => KeyCode::Insert,
+        KeyCode::Numpad1 => KeyCode::End,
+        KeyCode::Numpad2 => KeyCode::ArrowDown,
+        KeyCode::Numpad3 => KeyCode::PageDown,
+        KeyCode::Numpad4 => KeyCode::ArrowLeft,
+        KeyCode::Numpad6 => KeyCode::ArrowRight,
+        KeyCode::Numpad7 => KeyCode::Home,
+        KeyCode::Numpad8 => KeyCode::ArrowUp,
+        KeyCode::Numpad9 => KeyCode::PageUp,
+        KeyCode::NumpadDecimal => KeyCode::Delete,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,11 @@
-//! The host's keyboard layout, pure: which keycode gives which character in which group, with which modifiers
-//! (XKB protocol, chapters 5 and 12).
+//! The host's keyboard layout, pure once it is read: which keycode gives which character in which group, with which
+//! modifiers (XKB protocol, chapters 5 and 12).
 
-use x11rb::protocol::xkb::GetMapReply;
+use x11rb::protocol::xkb::{ConnectionExt as _, GetMapReply, ID, MapPart, VMod};
 use xkeysym::Keysym;
+
+use super::{Server, reply_error};
+use crate::Error;
 
 /// Modifier bits of the core protocol.
 pub(super) mod modifier {
@@ -107,8 +110,39 @@ pub(super) struct Keymap {
 }
 
 impl Keymap {
+    /// As it is at this moment.
+    pub(super) fn read(server: &Server) -> Result<Self, Error> {
+        let all = MapPart::KEY_TYPES | MapPart::KEY_SYMS | MapPart::MODIFIER_MAP;
+        let none = MapPart::default();
+        let reply = server
+            .conn
+            .xkb_get_map(
+                ID::USE_CORE_KBD.into(),
+                all,
+                none,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                VMod::default(),
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+            )?
+            .reply()
+            .map_err(reply_error("tell the keyboard's layout"))?;
+        Ok(Self::from_reply(&reply))
+    }
+
     /// From a reply that has types, symbols and the modifier map of all keys.
-    pub(super) fn from_reply(reply: &GetMapReply) -> Self {
+    fn from_reply(reply: &GetMapReply) -> Self {
         let types = reply.map.types_rtrn.iter().flatten().map(|kind| Type {
             looks_at: u16::from(kind.mods_mask) as u8,
             entries: kind

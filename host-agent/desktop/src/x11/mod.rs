@@ -7,6 +7,7 @@ mod inject;
 mod keycode;
 mod keymap;
 mod pixels;
+mod wake;
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
