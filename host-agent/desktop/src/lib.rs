@@ -1,18 +1,19 @@
 //! The customer's desktop: what is on it, acting on it, and what its settings say. The only home of operating-system libraries.
 //!
-//! [`open`] gives two independent halves, each made for a thread of its own: [`Capture`] waits for changes and reads
-//! pixels, [`Injector`] moves the pointer and types. No pixel is read and nothing is injected without a live grant of
-//! `nearhand_protocol::grant`; letting go of keys and buttons needs none.
+//! [`open`] gives independent parts, each made for a thread of its own: [`Capture`] waits for changes and reads
+//! pixels, [`Injector`] moves the pointer and types, [`LocalInput`] hears the hand of the person at the machine. No
+//! pixel is read and nothing is injected without a live grant of `nearhand_protocol::grant`; letting go of keys and
+//! buttons needs none.
 //!
 //! One folder for each system: `x11`, and [`fake`] for tests. Places that are kept for later: `wayland`, `windows` and
-//! `macos` beside them; the input of the person at the machine itself (`local_input`), which will pause the
-//! technician's; and capture of a single window, which will be another implementation of [`Capture`].
+//! `macos` beside them; and capture of a single window, which will be another implementation of [`Capture`].
 
 mod capture;
 mod damage;
 mod error;
 pub mod fake;
 mod inject;
+mod local;
 pub mod proxy;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -21,6 +22,7 @@ pub use capture::{Capture, CursorSource, Displays, Event, Frame, Rect, Waker};
 pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
+pub use local::{Combination, Hotkey, Hotkeys, Listening, Local, LocalInput, Modifiers, Touch};
 
 /// A desktop that can be shown and controlled.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Desktop {
     pub capture: Box<dyn Capture>,
     /// Its pointer and keyboard.
     pub injector: Injector,
+    /// The person's own mouse and keyboard; `None` where the system can't tell them from injected input.
+    pub local: Option<Box<dyn LocalInput>>,
 }
 
 /// Opens the desktop of the person who runs this program.

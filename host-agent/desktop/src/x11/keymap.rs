@@ -9,7 +9,6 @@ use crate::Error;
 
 /// Modifier bits of the core protocol.
 pub(super) mod modifier {
-    #[cfg(test)]
     pub(crate) const SHIFT: u8 = 1 << 0;
     pub(crate) const LOCK: u8 = 1 << 1;
     pub(crate) const CONTROL: u8 = 1 << 2;

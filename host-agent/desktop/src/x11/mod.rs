@@ -6,6 +6,7 @@ mod displays;
 mod inject;
 mod keycode;
 mod keymap;
+mod local;
 mod pixels;
 mod wake;
 
@@ -14,13 +15,18 @@ use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 use x11rb::protocol::xproto::{Screen, Window};
 use x11rb::rust_connection::RustConnection;
 
-use crate::{Desktop, Error, Injector};
+use crate::{Desktop, Error, Injector, LocalInput};
 
-/// Capture and injection each get a connection of their own, so that neither waits for the other.
+/// Capture, injection and listening each get a connection of their own, so that none waits for the others.
 pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
     let capture = capture::X11Capture::new(Server::connect(display)?)?;
     let inject = inject::X11Inject::new(Server::connect(display)?)?;
-    Ok(Desktop { capture: Box::new(capture), injector: Injector::new(Box::new(inject)) })
+    let local = local::X11Local::new(Server::connect(display)?)?;
+    Ok(Desktop {
+        capture: Box::new(capture),
+        injector: Injector::new(Box::new(inject)),
+        local: local.map(|local| Box::new(local) as Box<dyn LocalInput>),
+    })
 }
 
 /// One connection to an X server and the screen that it is about.

@@ -1,6 +1,8 @@
 //! A desktop that only exists in memory, for tests of this and other crates: a screen that the test paints, and a
 //! record of everything that was injected.
 
+mod hand;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,9 +11,10 @@ use nearhand_protocol::display::{Layout, Monitor};
 use nearhand_protocol::grant::ViewGrant;
 use nearhand_protocol::input::{Button, KeyCode};
 
+use self::hand::Hand;
 use crate::{
-    Axis, Capture, CursorSource, Desktop, Displays, Error, Event, Frame, Held, Inject, Injector, NativeKey,
-    Press, Rect, Waker, merge,
+    Axis, Capture, CursorSource, Desktop, Displays, Error, Event, Frame, Held, Hotkeys, Inject, Injector,
+    Local, NativeKey, Press, Rect, Waker, merge,
 };
 
 /// Something that was injected.
@@ -53,7 +56,7 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     };
     state.resize(width.into(), height.into());
     state.pending.clear();
-    let control = Control(Arc::new((Mutex::new(state), Condvar::new())));
+    let control = Control(Arc::new((Mutex::new(state), Condvar::new())), Hand::default());
     let capture = FakeCapture {
         control: control.clone(),
         layout: layout(width, height),
@@ -61,12 +64,13 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
         damage: Vec::new(),
     };
     let injector = Injector::new(Box::new(FakeInput(control.clone())));
-    (Desktop { capture: Box::new(capture), injector }, control)
+    let local = Some(Box::new(control.1.clone()) as Box<_>);
+    (Desktop { capture: Box::new(capture), injector, local }, control)
 }
 
 /// The test's hand on the fake desktop.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<(Mutex<State>, Condvar)>);
+pub struct Control(Arc<(Mutex<State>, Condvar)>, Hand);
 
 impl Control {
     /// Fills a rectangle, which is clipped to the screen, with one colour (blue, green, red, anything).
@@ -118,6 +122,16 @@ impl Control {
         let (_, changed) = &*self.0;
         let waited = changed.wait_timeout_while(self.lock(), timeout, |state| !condition(&state.injected));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Lets the listener hear it, on this thread; false while nobody listens or the listener is not active.
+    pub fn hear(&self, local: Local) -> bool {
+        self.1.does(local)
+    }
+
+    /// The hot keys that are heeded, while a listener is active.
+    pub fn hotkeys(&self) -> Option<Hotkeys> {
+        self.1.keys()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
