@@ -1,24 +1,29 @@
 //! The customer's desktop: what is on it, acting on it, and what its settings say. The only home of operating-system libraries.
 //!
 //! [`open`] gives independent parts, each made for a thread of its own: [`Capture`] waits for changes and reads
-//! pixels, [`Injector`] moves the pointer and types, [`LocalInput`] hears the hand of the person at the machine. No
-//! pixel is read and nothing is injected without a live grant of `nearhand_protocol::grant`; letting go of keys and
-//! buttons needs none.
+//! pixels, [`Injector`] moves the pointer and types, [`LocalInput`] hears the hand of the person at the machine,
+//! [`Clipboard`] has what they copy. No pixel is read, nothing is injected, and the clipboard is not touched without a
+//! live grant; letting go of keys and buttons needs none.
 //!
 //! One folder for each system: `x11`, and [`fake`] for tests. Places that are kept for later: `wayland`, `windows` and
 //! `macos` beside them; and capture of a single window, which will be another implementation of [`Capture`].
 
 mod capture;
+mod clipboard;
 mod damage;
 mod error;
 pub mod fake;
 mod inject;
 mod local;
 pub mod proxy;
+pub mod uri;
 #[cfg(target_os = "linux")]
 mod x11;
 
 pub use capture::{Capture, CursorSource, Displays, Event, Frame, Rect, Waker};
+pub use clipboard::{
+    Clipboard, ClipboardError, ClipboardInGrant, ClipboardOutGrant, Contents, Format, Formats,
+};
 pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
@@ -33,6 +38,8 @@ pub struct Desktop {
     pub injector: Injector,
     /// The person's own mouse and keyboard; `None` where the system can't tell them from injected input.
     pub local: Option<Box<dyn LocalInput>>,
+    /// What the person copies and pastes.
+    pub clipboard: Box<dyn Clipboard>,
 }
 
 /// Opens the desktop of the person who runs this program.

@@ -1,8 +1,10 @@
 //! A desktop that only exists in memory, for tests of this and other crates: a screen that the test paints, and a
 //! record of everything that was injected.
 
+mod clipboard;
 mod hand;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +13,11 @@ use nearhand_protocol::display::{Layout, Monitor};
 use nearhand_protocol::grant::ViewGrant;
 use nearhand_protocol::input::{Button, KeyCode};
 
+use self::clipboard::Board;
 use self::hand::Hand;
 use crate::{
-    Axis, Capture, CursorSource, Desktop, Displays, Error, Event, Frame, Held, Hotkeys, Inject, Injector,
-    Local, NativeKey, Press, Rect, Waker, merge,
+    Axis, Capture, Contents, CursorSource, Desktop, Displays, Error, Event, Format, Frame, Held, Hotkeys,
+    Inject, Injector, Local, NativeKey, Press, Rect, Waker, merge,
 };
 
 /// Something that was injected.
@@ -56,7 +59,7 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     };
     state.resize(width.into(), height.into());
     state.pending.clear();
-    let control = Control(Arc::new((Mutex::new(state), Condvar::new())), Hand::default());
+    let control = Control(Arc::new((Mutex::new(state), Condvar::new())), Hand::default(), Board::default());
     let capture = FakeCapture {
         control: control.clone(),
         layout: layout(width, height),
@@ -65,12 +68,13 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     };
     let injector = Injector::new(Box::new(FakeInput(control.clone())));
     let local = Some(Box::new(control.1.clone()) as Box<_>);
-    (Desktop { capture: Box::new(capture), injector, local }, control)
+    let clipboard = Box::new(control.2.clone());
+    (Desktop { capture: Box::new(capture), injector, local, clipboard }, control)
 }
 
 /// The test's hand on the fake desktop.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<(Mutex<State>, Condvar)>, Hand);
+pub struct Control(Arc<(Mutex<State>, Condvar)>, Hand, Board);
 
 impl Control {
     /// Fills a rectangle, which is clipped to the screen, with one colour (blue, green, red, anything).
@@ -132,6 +136,21 @@ impl Control {
     /// The hot keys that are heeded, while a listener is active.
     pub fn hotkeys(&self) -> Option<Hotkeys> {
         self.1.keys()
+    }
+
+    /// The person copies this.
+    pub fn copy(&self, contents: BTreeMap<Format, Vec<u8>>) {
+        self.2.copy(contents);
+    }
+
+    /// What the technician put into the clipboard, while nothing else has come.
+    pub fn clipboard(&self) -> Option<Contents> {
+        self.2.contents()
+    }
+
+    /// Whether somebody wants to know what the person copies.
+    pub fn is_clipboard_watched(&self) -> bool {
+        self.2.is_watched()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,8 +1,10 @@
 //! X11: pixels by MIT-SHM where XDAMAGE says, the cursor by XFIXES, input by XTEST and XKB.
 
 mod capture;
+mod clipboard;
 mod cursor;
 mod displays;
+mod grab;
 mod inject;
 mod keycode;
 mod keymap;
@@ -17,15 +19,17 @@ use x11rb::rust_connection::RustConnection;
 
 use crate::{Desktop, Error, Injector, LocalInput};
 
-/// Capture, injection and listening each get a connection of their own, so that none waits for the others.
+/// Each part gets a connection of its own, so that none waits for the others.
 pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
     let capture = capture::X11Capture::new(Server::connect(display)?)?;
     let inject = inject::X11Inject::new(Server::connect(display)?)?;
     let local = local::X11Local::new(Server::connect(display)?)?;
+    let clipboard = clipboard::X11Clipboard::new(Server::connect(display)?, Server::connect(display)?)?;
     Ok(Desktop {
         capture: Box::new(capture),
         injector: Injector::new(Box::new(inject)),
         local: local.map(|local| Box::new(local) as Box<dyn LocalInput>),
+        clipboard: Box::new(clipboard),
     })
 }
 

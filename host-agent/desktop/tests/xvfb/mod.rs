@@ -1,4 +1,5 @@
 //! An X server of the test's own, on a free display, which ends with the test.
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
