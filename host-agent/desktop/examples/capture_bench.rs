@@ -154,7 +154,7 @@ mod linux {
                     Event::Damage => drop(capture.grab(grant)?.damage.len()),
                     Event::Pointer => drop(capture.pointer(grant)?),
                     Event::Cursor => drop(capture.cursor(grant)?),
-                    Event::Resized => {}
+                    Event::Resized | Event::Closed | Event::Hidden(_) => {}
                 }
             }
             let used = thread_time().saturating_sub(begun);

@@ -8,7 +8,7 @@ use nearhand_protocol::cursor::CursorShape;
 use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::ViewGrant;
 
-use crate::Error;
+use crate::{Error, Scope, WindowId};
 
 /// A rectangle of pixels of the picture, from its top left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +55,11 @@ impl Rect {
 /// Something that changed on the desktop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Event {
+    /// What is shared is gone for good: a window was closed, a monitor unplugged. See [`Capture::aim`].
+    Closed,
+    /// The shared window can't be seen any more (true), because it was minimised for example, or can again (false). Its
+    /// last picture stays in the meantime.
+    Hidden(bool),
     /// The picture has another size, or its monitors are arranged otherwise: see [`Displays::layout`]. The next frame
     /// is damaged everywhere.
     Resized,
@@ -84,8 +89,6 @@ pub trait CursorSource {
 
 /// The picture of the desktop, and what happens to it. Calls block: keep it on a thread of its own.
 ///
-/// An implementation for a single window instead of the screen will be another one of this trait.
-///
 /// How the systems fit it, each with a persistent picture of its own that `grab` brings up to date:
 /// * X11 (`x11`): XDAMAGE tells, MIT-SHM reads the damaged rectangles, XFIXES has the cursor, RandR the monitors.
 /// * Windows, DXGI desktop duplication: one duplication for each output of the layout. `wait` is `AcquireNextFrame` of each
@@ -110,6 +113,15 @@ pub trait Capture: Displays + CursorSource + Send + fmt::Debug {
     ///
     /// Fails with [`Error::Revoked`] without reading anything when the grant is dead.
     fn grab(&mut self, grant: &ViewGrant) -> Result<Frame<'_>, Error>;
+
+    /// Shows this from now on, and nothing else: what is not part of it is black, and the layout has only the monitor that
+    /// is shared, or one with the place and name of what is. What was read before is forgotten.
+    ///
+    /// Fails with [`Error::Scope`] where it is not there, or the system can't show it alone; nothing has changed then.
+    fn aim(&mut self, scope: &Scope) -> Result<(), Error>;
+
+    /// Blanks these windows of ours wherever a picture of the screen would show them, from the next grab on.
+    fn hide(&mut self, windows: &[WindowId]) -> Result<(), Error>;
 
     /// Ends a [`wait`](Self::wait) from another thread.
     fn waker(&self) -> Waker;

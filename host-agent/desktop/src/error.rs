@@ -40,6 +40,9 @@ pub enum Error {
     /// The customer took the right back.
     #[error(transparent)]
     Revoked(#[from] Revoked),
+    /// What shall be shared is not there, or can't be shown alone.
+    #[error("this can't be shared: {0}")]
+    Scope(&'static str),
     /// The connection to the desktop broke; a new one must be opened.
     #[error("the desktop can't be reached any more: {0}")]
     Lost(String),

@@ -6,7 +6,7 @@
 //! live grant; letting go of keys and buttons needs none.
 //!
 //! One folder for each system: `x11`, and [`fake`] for tests. Places that are kept for later: `wayland`, `windows` and
-//! `macos` beside them; and capture of a single window, which will be another implementation of [`Capture`].
+//! `macos` beside them.
 
 mod capture;
 mod clipboard;
@@ -16,7 +16,9 @@ pub mod fake;
 mod inject;
 mod local;
 pub mod proxy;
+mod scope;
 pub mod uri;
+mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -28,6 +30,8 @@ pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
 pub use local::{Combination, Hotkey, Hotkeys, Listening, Local, LocalInput, Modifiers, Touch};
+pub use scope::{Scope, WindowId};
+pub use windows::{Icon, MAX_ICON, MAX_TITLE, WindowInfo, Windows};
 
 /// A desktop that can be shown and controlled.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub struct Desktop {
     pub injector: Injector,
     /// The person's own mouse and keyboard; `None` where the system can't tell them from injected input.
     pub local: Option<Box<dyn LocalInput>>,
+    /// The windows of other programs.
+    pub windows: Box<dyn Windows>,
     /// What the person copies and pastes.
     pub clipboard: Box<dyn Clipboard>,
 }

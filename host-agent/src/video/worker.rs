@@ -105,6 +105,8 @@ impl<'a> Worker<'a> {
                 Some(DesktopEvent::Resized) => self.resized(),
                 Some(DesktopEvent::Cursor) => self.shape(None)?,
                 Some(DesktopEvent::Pointer) => self.pointer(None)?,
+                // Only of what was aimed at, and nothing is.
+                Some(DesktopEvent::Closed | DesktopEvent::Hidden(_)) => {}
             }
         }
     }

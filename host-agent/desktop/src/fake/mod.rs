@@ -17,7 +17,7 @@ use self::clipboard::Board;
 use self::hand::Hand;
 use crate::{
     Axis, Capture, Contents, CursorSource, Desktop, Displays, Error, Event, Format, Frame, Held, Hotkeys,
-    Inject, Injector, Local, NativeKey, Press, Rect, Waker, merge,
+    Inject, Injector, Local, NativeKey, Press, Rect, Scope, Waker, WindowId, WindowInfo, Windows, merge,
 };
 
 /// Something that was injected.
@@ -54,6 +54,10 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
         cursor: None,
         pointer: (0, 0),
         injected: Vec::new(),
+        aimed: Scope::Everything,
+        hidden: Vec::new(),
+        windows: Vec::new(),
+        activated: Vec::new(),
         lost: false,
         woken: false,
     };
@@ -68,8 +72,9 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     };
     let injector = Injector::new(Box::new(FakeInput(control.clone())));
     let local = Some(Box::new(control.1.clone()) as Box<_>);
+    let windows = Box::new(FakeWindows(control.clone()));
     let clipboard = Box::new(control.2.clone());
-    (Desktop { capture: Box::new(capture), injector, local, clipboard }, control)
+    (Desktop { capture: Box::new(capture), injector, local, windows, clipboard }, control)
 }
 
 /// The test's hand on the fake desktop.
@@ -126,6 +131,31 @@ impl Control {
         let (_, changed) = &*self.0;
         let waited = changed.wait_timeout_while(self.lock(), timeout, |state| !condition(&state.injected));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Tells what happened to what is shared: [`Event::Hidden`] or [`Event::Closed`].
+    pub fn happen(&self, event: Event) {
+        self.change(|state| state.happen(event));
+    }
+
+    /// What was aimed at last. The picture is the same whatever it is.
+    pub fn aimed(&self) -> Scope {
+        self.lock().aimed
+    }
+
+    /// What is to be blanked. Nothing is.
+    pub fn hidden(&self) -> Vec<WindowId> {
+        self.lock().hidden.clone()
+    }
+
+    /// Has these windows of other programs.
+    pub fn set_windows(&self, windows: Vec<WindowInfo>) {
+        self.change(|state| state.windows = windows);
+    }
+
+    /// The windows that were brought to the front since the last call.
+    pub fn take_activated(&self) -> Vec<WindowId> {
+        std::mem::take(&mut self.lock().activated)
     }
 
     /// Lets the listener hear it, on this thread; false while nobody listens or the listener is not active.
@@ -187,6 +217,10 @@ struct State {
     cursor: Option<CursorShape>,
     pointer: (u16, u16),
     injected: Vec<Injected>,
+    aimed: Scope,
+    hidden: Vec<WindowId>,
+    windows: Vec<WindowInfo>,
+    activated: Vec<WindowId>,
     lost: bool,
     woken: bool,
 }
@@ -305,9 +339,44 @@ impl Capture for FakeCapture {
         })
     }
 
+    fn aim(&mut self, scope: &Scope) -> Result<(), Error> {
+        let state = &mut *self.control.lock();
+        state.check()?;
+        if let Scope::Window(window) | Scope::Application(window) = scope
+            && state.windows.iter().all(|info| info.id != *window)
+        {
+            return Err(Error::Scope("the window is not there any more"));
+        }
+        state.aimed = *scope;
+        state.happen(Event::Resized);
+        state.damaged(Rect::new(0, 0, state.width, state.height));
+        Ok(())
+    }
+
+    fn hide(&mut self, windows: &[WindowId]) -> Result<(), Error> {
+        windows.clone_into(&mut self.control.lock().hidden);
+        Ok(())
+    }
+
     fn waker(&self) -> Waker {
         let control = self.control.clone();
         Waker::new(move || control.change(|state| state.woken = true))
+    }
+}
+
+#[derive(Debug)]
+struct FakeWindows(Control);
+
+impl Windows for FakeWindows {
+    fn list(&mut self) -> Result<Vec<WindowInfo>, Error> {
+        let state = self.0.lock();
+        state.check()?;
+        Ok(state.windows.clone())
+    }
+
+    fn activate(&mut self, window: WindowId) -> Result<(), Error> {
+        self.0.lock().activated.push(window);
+        Ok(())
     }
 }
 
@@ -363,6 +432,22 @@ mod tests {
         assert_eq!(frame.pixels[20 * frame.stride + 40..][..8], [1, 2, 3, 4, 1, 2, 3, 4]);
         grants.take(Right::View);
         assert!(matches!(desktop.capture.grab(&grant), Err(Error::Revoked(_))));
+    }
+
+    #[test]
+    fn a_listener_hears_while_it_is_active() {
+        let (desktop, control) = desktop(64, 48);
+        let (sender, heard) = std::sync::mpsc::channel();
+        let hears = Box::new(move |local| sender.send(local).unwrap());
+        let listening = desktop.local.unwrap().listen(Hotkeys::default(), hears).unwrap();
+        let touched = Local::Touched(crate::Touch::Key);
+        assert!(!control.hear(touched.clone()), "not active yet");
+        listening.set_active(true);
+        assert_eq!(control.hotkeys(), Some(Hotkeys::default()));
+        assert!(control.hear(touched.clone()));
+        drop(listening);
+        assert!(!control.hear(touched.clone()));
+        assert_eq!(heard.iter().collect::<Vec<_>>(), [touched]);
     }
 
     #[test]

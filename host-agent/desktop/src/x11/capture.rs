@@ -8,17 +8,20 @@ use nearhand_protocol::display::Layout;
 use nearhand_protocol::grant::ViewGrant;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event as XEvent;
-use x11rb::protocol::damage::{self, ConnectionExt as _, Damage, ReportLevel};
+use x11rb::protocol::damage::{self, ConnectionExt as _};
 use x11rb::protocol::randr::{self, ConnectionExt as _, NotifyMask};
-use x11rb::protocol::xfixes::{self, ConnectionExt as _, CursorNotifyMask, Region};
+use x11rb::protocol::xfixes::{self, ConnectionExt as _, CursorNotifyMask};
 use x11rb::protocol::xinput::{self, ConnectionExt as _, XIEventMask};
-use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, EventMask};
+use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, EventMask, Window};
 
+use super::aimed::Aimed;
 use super::displays::Monitors;
-use super::pixels::{Format, Picture};
+use super::pixels::Format;
+use super::screen::Screen;
+use super::shared::{narrow, part, shared, size};
 use super::wake::Wake;
 use super::{Server, cursor, reply_error};
-use crate::{Capture, CursorSource, Displays, Error, Event, Frame, Rect, Waker, merge};
+use crate::{Capture, CursorSource, Displays, Error, Event, Frame, Rect, Scope, Waker, WindowId};
 
 /// How often [`Event::Pointer`] is said at most.
 const POINTER_INTERVAL: Duration = Duration::from_micros(16_667);
@@ -30,22 +33,31 @@ const ALL_MASTER_DEVICES: u16 = 1;
 pub(super) struct X11Capture {
     server: Server,
     monitors: Monitors,
+    /// The whole screen.
+    screen: Layout,
+    /// What of it is shared.
     layout: Layout,
+    scope: Scope,
     /// Something was said about size or monitors, and they were not looked at again.
     stale: bool,
     format: Format,
-    picture: Picture,
-    damage: Damage,
-    region: Region,
-    /// What the last frame lends out.
-    damaged: Vec<Rect>,
-    /// The next grab reads everything: nothing was read yet, or the screen has another size.
-    all: bool,
+    source: Source,
+    private: Vec<Window>,
     /// When the first damage was reported that no frame has shown.
     damaged_at: Option<Instant>,
     pending: BTreeSet<Event>,
+    /// Damage was said, and nothing has been read since.
+    damage_said: bool,
     pointer_said: Option<Instant>,
     wake: Wake,
+}
+
+/// Where the pixels come from.
+#[derive(Debug)]
+enum Source {
+    Screen(Box<Screen>),
+    /// Some windows, with the damage of the last grab.
+    Windows(Box<Aimed>, Vec<Rect>),
 }
 
 impl X11Capture {
@@ -60,8 +72,7 @@ impl X11Capture {
         conn.damage_query_version(1, 1)?.reply().map_err(reply_error("tell its DAMAGE version"))?;
 
         // The size may change from here on: listen first, look second.
-        let structure = ChangeWindowAttributesAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
-        conn.change_window_attributes(root, &structure)?;
+        select_structure(&server, EventMask::STRUCTURE_NOTIFY)?;
         if server.has(randr::X11_EXTENSION_NAME)? {
             conn.randr_query_version(1, 5)?.reply().map_err(reply_error("tell its RandR version"))?;
             conn.randr_select_input(
@@ -74,37 +85,73 @@ impl X11Capture {
 
         let mut monitors = Monitors::default();
         let layout = monitors.layout(&server)?;
-        let picture = Picture::new(&server, format, layout.width.into(), layout.height.into())?;
-        let (damage, region) = (conn.generate_id()?, conn.generate_id()?);
-        conn.xfixes_create_region(region, &[])?;
-        let created = conn.damage_create(damage, root, ReportLevel::NON_EMPTY)?;
-        created.check().map_err(reply_error("report damage"))?;
+        let screen = Screen::new(&server, format, size(&layout), None)?;
         Ok(Self {
             monitors,
+            screen: layout.clone(),
             layout,
+            scope: Scope::Everything,
             stale: false,
             format,
-            picture,
-            damage,
-            region,
-            damaged: Vec::new(),
-            all: true,
+            source: Source::Screen(Box::new(screen)),
+            private: Vec::new(),
             damaged_at: None,
             pending: BTreeSet::new(),
+            damage_said: false,
             pointer_said: None,
             wake: Wake::new()?,
             server,
         })
     }
 
-    /// Takes everything that the server has said so far.
+    /// Takes everything that the server has said so far, and does what follows from it.
     fn drain(&mut self) -> Result<(), Error> {
+        self.listen()?;
+        // One change of the screen is told by several events.
+        if self.stale {
+            self.refresh_layout()?;
+        }
+        if let Source::Windows(aimed, _) = &mut self.source {
+            let events = aimed.work(&self.server)?;
+            let layout = shared(&self.screen, aimed);
+            if events.contains(&Event::Resized) {
+                self.layout = layout;
+            }
+            // The window went and came back, and nobody has heard of it.
+            if let Some(hidden) = events.iter().find(|event| matches!(event, Event::Hidden(_))) {
+                self.pending.retain(|event| !matches!(event, Event::Hidden(_)) || event == hidden);
+            }
+            let fresh = events.contains(&Event::Damage);
+            self.pending.extend(events.into_iter().filter(|event| *event != Event::Damage));
+            if fresh {
+                self.damaged();
+            }
+        }
+        Ok(())
+    }
+
+    /// There is something new to read, which is said once.
+    fn damaged(&mut self) {
+        self.damaged_at.get_or_insert_with(Instant::now);
+        if !std::mem::replace(&mut self.damage_said, true) {
+            self.pending.insert(Event::Damage);
+        }
+    }
+
+    /// Takes note of everything that the server has said so far.
+    fn listen(&mut self) -> Result<(), Error> {
         while let Some(event) = self.server.conn.poll_for_event()? {
-            match event {
-                XEvent::DamageNotify(_) => {
-                    self.damaged_at.get_or_insert_with(Instant::now);
-                    self.pending.insert(Event::Damage);
+            let fresh = match &mut self.source {
+                Source::Screen(screen) => {
+                    screen.hear(&event);
+                    matches!(event, XEvent::DamageNotify(_))
                 }
+                Source::Windows(aimed, _) => aimed.hear(&self.server, &event),
+            };
+            if fresh {
+                self.damaged();
+            }
+            match event {
                 XEvent::XfixesCursorNotify(_) => {
                     self.pending.insert(Event::Cursor);
                 }
@@ -118,28 +165,42 @@ impl X11Capture {
                 _ => {}
             }
         }
-        // One change of the screen is told by several events.
-        if self.stale { self.refresh_layout() } else { Ok(()) }
+        Ok(())
     }
 
     /// Looks at the size and the monitors anew.
     fn refresh_layout(&mut self) -> Result<(), Error> {
-        let layout = self.monitors.layout(&self.server)?;
+        let screen = self.monitors.layout(&self.server)?;
         self.stale = false;
-        if layout == self.layout {
+        if screen == self.screen {
             return Ok(());
         }
-        let (width, height) = (u32::from(layout.width), u32::from(layout.height));
-        if (width, height) != (self.picture.width(), self.picture.height()) {
-            self.picture.close(&self.server.conn);
-            self.picture = Picture::new(&self.server, self.format, width, height)?;
+        self.screen = screen;
+        let size = size(&self.screen);
+        match &mut self.source {
+            Source::Screen(picture) => {
+                let Some(layout) = narrow(&self.screen, &self.scope) else {
+                    // The monitor is gone. Nothing is read any more.
+                    picture.change(&self.server, size, Some(Rect::new(0, 0, 0, 0)))?;
+                    self.pending.insert(Event::Closed);
+                    return Ok(());
+                };
+                picture.change(&self.server, size, part(&layout, &self.scope))?;
+                self.layout = layout;
+            }
+            Source::Windows(aimed, _) => {
+                aimed.resize(size);
+                self.layout = shared(&self.screen, aimed);
+            }
         }
-        self.layout = layout;
-        self.all = true;
-        self.damaged_at.get_or_insert_with(Instant::now);
-        self.pending.insert(Event::Resized);
-        self.pending.insert(Event::Damage);
+        self.start_anew();
         Ok(())
+    }
+
+    /// The next frame is another picture.
+    fn start_anew(&mut self) {
+        self.pending.insert(Event::Resized);
+        self.damaged();
     }
 
     /// The next event that is due, and how long until one that is not.
@@ -153,6 +214,10 @@ impl X11Capture {
             held_back = left;
             left.is_none()
         });
+        if let Source::Windows(aimed, _) = &self.source {
+            let left = aimed.due().map(|due| due.saturating_duration_since(Instant::now()));
+            held_back = [held_back, left].into_iter().flatten().min();
+        }
         let Some(event) = event else { return Err(held_back) };
         self.pending.remove(&event);
         if event == Event::Pointer {
@@ -161,25 +226,47 @@ impl X11Capture {
         Ok(event)
     }
 
-    /// Takes the damage away from the server, which from here on reports anew.
-    fn take_damage(&mut self) -> Result<Vec<Rect>, Error> {
-        let conn = &self.server.conn;
-        conn.damage_subtract(self.damage, x11rb::NONE, self.region)?;
-        let region =
-            conn.xfixes_fetch_region(self.region)?.reply().map_err(reply_error("tell what was damaged"))?;
-        let (width, height) = (self.picture.width(), self.picture.height());
-        if self.all {
-            return Ok(vec![Rect::new(0, 0, width, height)]);
+    /// Brings the picture up to date.
+    fn read(&mut self) -> Result<(), Error> {
+        // Twice at most: the first attempt may find that the screen has just become smaller.
+        for _ in 0..2 {
+            self.drain()?;
+            self.pending.remove(&Event::Damage);
+            self.damage_said = false;
+            let read = match &mut self.source {
+                Source::Screen(screen) => screen.read(&self.server)?,
+                Source::Windows(aimed, damaged) => {
+                    *damaged = aimed.read(&self.server)?;
+                    true
+                }
+            };
+            // What happened until the pixels were read: it decides what is blanked.
+            self.listen()?;
+            if !read {
+                self.stale = true;
+                continue;
+            }
+            if let Source::Screen(screen) = &mut self.source
+                && screen.finish(&self.server)?
+            {
+                self.damaged();
+            }
+            return Ok(());
         }
-        let rects = region.rectangles.iter().map(|rect| {
-            // Windows hang over the left and top edges.
-            let (left, top) = (i32::from(rect.x).max(0), i32::from(rect.y).max(0));
-            let right = (i32::from(rect.x) + i32::from(rect.width)).max(left);
-            let bottom = (i32::from(rect.y) + i32::from(rect.height)).max(top);
-            Rect::new(left as u32, top as u32, (right - left) as u32, (bottom - top) as u32)
-        });
-        Ok(merge(rects, width, height))
+        Err(Error::Refused { what: "hand over pixels", reason: "it keeps changing its size".into() })
     }
+}
+
+/// The root and all windows on it.
+fn structure() -> EventMask {
+    EventMask::STRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_NOTIFY
+}
+
+/// What is to be told about the root and the windows on it.
+fn select_structure(server: &Server, mask: EventMask) -> Result<(), Error> {
+    let attributes = ChangeWindowAttributesAux::new().event_mask(mask);
+    server.conn.change_window_attributes(server.root(), &attributes)?;
+    Ok(())
 }
 
 /// Raw motion of whatever moves the pointer, where the server has XInput 2; else nobody tells, and the technician sees
@@ -207,6 +294,14 @@ impl Displays for X11Capture {
 impl CursorSource for X11Capture {
     fn cursor(&mut self, grant: &ViewGrant) -> Result<Option<CursorShape>, Error> {
         grant.check()?;
+        if let Source::Windows(aimed, _) = &self.source {
+            // Over another window it may look like what that one shows.
+            let pointer = self.server.conn.query_pointer(self.server.root())?.reply();
+            let pointer = pointer.map_err(reply_error("tell where the pointer is"))?;
+            if !aimed.is_top(pointer.child) {
+                return Ok(None);
+            }
+        }
         let image = self.server.conn.xfixes_get_cursor_image()?.reply();
         match image {
             Ok(image) => Ok(cursor::shape(&image)),
@@ -251,35 +346,68 @@ impl Capture for X11Capture {
 
     fn grab(&mut self, grant: &ViewGrant) -> Result<Frame<'_>, Error> {
         grant.check()?;
-        // Twice at most: the first attempt may find that the screen has just become smaller.
-        for last in [false, true] {
-            self.drain()?;
-            let damaged = self.take_damage()?;
-            self.pending.remove(&Event::Damage);
-            if self.picture.read(&self.server, &damaged)? {
-                self.damaged = damaged;
-                self.all = false;
-                break;
-            }
-            self.all = true;
-            self.refresh_layout()?;
-            if last {
-                return Err(Error::Refused {
-                    what: "hand over pixels",
-                    reason: "it keeps changing its size".into(),
-                });
-            }
-        }
+        self.read()?;
         let captured_at = Instant::now();
+        let (width, height) = size(&self.screen);
+        let (pixels, damage) = match &self.source {
+            Source::Screen(screen) => (screen.picture().pixels(), screen.damaged()),
+            Source::Windows(aimed, damaged) => (aimed.pixels(), &damaged[..]),
+        };
         Ok(Frame {
-            width: self.picture.width(),
-            height: self.picture.height(),
-            stride: self.picture.stride(),
-            pixels: self.picture.pixels(),
-            damage: &self.damaged,
+            width,
+            height,
+            stride: width as usize * 4,
+            pixels,
+            damage,
             damaged_at: self.damaged_at.take().unwrap_or(captured_at),
             captured_at,
         })
+    }
+
+    fn aim(&mut self, scope: &Scope) -> Result<(), Error> {
+        self.drain()?;
+        let size = size(&self.screen);
+        let (source, layout) = match scope {
+            Scope::Everything | Scope::Monitor(_) => {
+                let missing = Error::Scope("the monitor is not there any more");
+                let layout = narrow(&self.screen, scope).ok_or(missing)?;
+                let mut screen = Screen::new(&self.server, self.format, size, part(&layout, scope))?;
+                if !self.private.is_empty() {
+                    select_structure(&self.server, structure())?;
+                    screen.hide(&self.server, &self.private)?;
+                }
+                (Source::Screen(Box::new(screen)), layout)
+            }
+            Scope::Window(window) | Scope::Application(window) => {
+                let gone = Error::Scope("the window is not there any more");
+                let window = Window::try_from(window.0).map_err(|_| gone)?;
+                select_structure(&self.server, structure() | EventMask::PROPERTY_CHANGE)?;
+                let application = matches!(scope, Scope::Application(_));
+                let aimed = Aimed::new(&self.server, window, application, size)?;
+                let layout = shared(&self.screen, &aimed);
+                (Source::Windows(Box::new(aimed), Vec::new()), layout)
+            }
+        };
+        match std::mem::replace(&mut self.source, source) {
+            Source::Screen(mut screen) => screen.close(&self.server),
+            Source::Windows(mut aimed, _) => aimed.close(&self.server),
+        }
+        (self.scope, self.layout) = (*scope, layout);
+        self.pending.retain(|event| !matches!(event, Event::Closed | Event::Hidden(_)));
+        self.damage_said = false;
+        self.start_anew();
+        Ok(())
+    }
+
+    fn hide(&mut self, windows: &[WindowId]) -> Result<(), Error> {
+        self.private = windows.iter().filter_map(|window| Window::try_from(window.0).ok()).collect();
+        if let Source::Screen(screen) = &mut self.source {
+            // Windows move from here on: listen first, look second.
+            select_structure(&self.server, structure())?;
+            screen.hide(&self.server, &self.private)?;
+            self.damaged();
+        }
+        Ok(())
     }
 
     fn waker(&self) -> Waker {

@@ -1,16 +1,25 @@
 //! X11: pixels by MIT-SHM where XDAMAGE says, the cursor by XFIXES, input by XTEST and XKB.
 
+mod aimed;
 mod capture;
 mod clipboard;
 mod cursor;
 mod displays;
+mod family;
 mod grab;
 mod inject;
 mod keycode;
 mod keymap;
 mod local;
 mod pixels;
+mod place;
+mod private;
+mod props;
+mod screen;
+mod shared;
+mod stack;
 mod wake;
+mod windows;
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
@@ -23,12 +32,14 @@ use crate::{Desktop, Error, Injector, LocalInput};
 pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
     let capture = capture::X11Capture::new(Server::connect(display)?)?;
     let inject = inject::X11Inject::new(Server::connect(display)?)?;
+    let windows = windows::X11Windows::new(Server::connect(display)?)?;
     let local = local::X11Local::new(Server::connect(display)?)?;
     let clipboard = clipboard::X11Clipboard::new(Server::connect(display)?, Server::connect(display)?)?;
     Ok(Desktop {
         capture: Box::new(capture),
         injector: Injector::new(Box::new(inject)),
         local: local.map(|local| Box::new(local) as Box<dyn LocalInput>),
+        windows: Box::new(windows),
         clipboard: Box::new(clipboard),
     })
 }

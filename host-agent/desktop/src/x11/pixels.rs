@@ -5,7 +5,7 @@ mod segment;
 
 use x11rb::errors::ReplyError;
 use x11rb::protocol::shm::ConnectionExt as _;
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
+use x11rb::protocol::xproto::{ConnectionExt as _, Drawable, ImageFormat};
 use x11rb::rust_connection::RustConnection;
 
 use super::{Server, reply_error};
@@ -26,6 +26,8 @@ pub(super) struct Picture {
     height: u32,
     format: Format,
     store: Store,
+    /// Nothing beside the rectangles that are asked for may be read.
+    exact: bool,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,18 @@ impl Picture {
                 Segment::new(server, scratch)?.map(|segment| Store::Copied(segment, vec![0; bytes]))
             }
         };
-        Ok(Self { width, height, format, store: store.unwrap_or_else(|| Store::Sent(vec![0; bytes])) })
+        Ok(Self {
+            width,
+            height,
+            format,
+            store: store.unwrap_or_else(|| Store::Sent(vec![0; bytes])),
+            exact: false,
+        })
+    }
+
+    /// One into which nothing is read but exactly the rectangles that are asked for: the rest stays black.
+    pub(super) fn exact(server: &Server, format: Format, width: u32, height: u32) -> Result<Self, Error> {
+        Ok(Self { exact: true, ..Self::new(server, format, width, height)? })
     }
 
     pub(super) fn width(&self) -> u32 {
@@ -87,6 +100,20 @@ impl Picture {
         }
     }
 
+    /// Paints the rectangle, which lies within the picture, with one colour (blue, green, red, anything).
+    pub(super) fn fill(&mut self, rect: Rect, bgra: [u8; 4]) {
+        let stride = self.stride();
+        let row = bgra.repeat(rect.width as usize);
+        let pixels = match &mut self.store {
+            Store::InPlace(segment) => segment.bytes_mut(),
+            Store::Copied(_, pixels) | Store::Sent(pixels) => pixels,
+        };
+        for y in rect.y..rect.y + rect.height {
+            let at = y as usize * stride + rect.x as usize * 4;
+            pixels[at..at + row.len()].copy_from_slice(&row);
+        }
+    }
+
     /// Gives the server's memory back; the picture can't be read into any more.
     pub(super) fn close(&mut self, conn: &RustConnection) {
         if let Store::InPlace(segment) | Store::Copied(segment, _) =
@@ -96,14 +123,14 @@ impl Picture {
         }
     }
 
-    /// Reads the rectangles, which lie within the picture.
+    /// Reads the rectangles, which lie within the picture, from a window or pixmap of the picture's size and format.
     ///
-    /// False: the server refused because the screen has become smaller in between.
-    pub(super) fn read(&mut self, server: &Server, rects: &[Rect]) -> Result<bool, Error> {
+    /// False: the server refused because it has become smaller in between, or is gone.
+    pub(super) fn read(&mut self, server: &Server, from: Drawable, rects: &[Rect]) -> Result<bool, Error> {
         let read = match &self.store {
-            Store::Sent(_) => self.read_sent(server, rects),
-            Store::InPlace(_) => self.read_shared(server, rects, self.len()),
-            Store::Copied(..) => self.read_shared(server, rects, 0),
+            Store::Sent(_) => self.read_sent(server, from, rects),
+            Store::InPlace(_) => self.read_shared(server, from, rects, self.len()),
+            Store::Copied(..) => self.read_shared(server, from, rects, 0),
         };
         match read {
             Ok(()) => Ok(true),
@@ -113,22 +140,28 @@ impl Picture {
     }
 
     /// Asks for as much at once as fits into the scratch space, which begins at `scratch`, then waits for it.
-    fn read_shared(&mut self, server: &Server, rects: &[Rect], scratch: usize) -> Result<(), ReplyError> {
+    fn read_shared(
+        &mut self,
+        server: &Server,
+        from: Drawable,
+        rects: &[Rect],
+        scratch: usize,
+    ) -> Result<(), ReplyError> {
         let (Store::InPlace(segment) | Store::Copied(segment, _)) = &self.store else { return Ok(()) };
         let capacity = segment.len - scratch;
-        let place = scratch > 0;
+        let place = scratch > 0 && !self.exact;
         for round in rounds(rects, self.format, self.width, scratch, capacity, place) {
-            self.read_pieces(server, &round)?;
+            self.read_pieces(server, from, &round)?;
         }
         Ok(())
     }
 
-    fn read_pieces(&mut self, server: &Server, pieces: &[Piece]) -> Result<(), ReplyError> {
+    fn read_pieces(&mut self, server: &Server, from: Drawable, pieces: &[Piece]) -> Result<(), ReplyError> {
         let (Store::InPlace(segment) | Store::Copied(segment, _)) = &mut self.store else { return Ok(()) };
         let mut cookies = Vec::with_capacity(pieces.len());
         for Piece { rect, offset, .. } in pieces {
             cookies.push(server.conn.shm_get_image(
-                server.root(),
+                from,
                 rect.x as i16,
                 rect.y as i16,
                 rect.width as u16,
@@ -157,13 +190,13 @@ impl Picture {
         Ok(())
     }
 
-    fn read_sent(&mut self, server: &Server, rects: &[Rect]) -> Result<(), ReplyError> {
+    fn read_sent(&mut self, server: &Server, from: Drawable, rects: &[Rect]) -> Result<(), ReplyError> {
         let Store::Sent(pixels) = &mut self.store else { return Ok(()) };
         let mut cookies = Vec::with_capacity(rects.len());
         for rect in rects {
             cookies.push(server.conn.get_image(
                 ImageFormat::Z_PIXMAP,
-                server.root(),
+                from,
                 rect.x as i16,
                 rect.y as i16,
                 rect.width as u16,

@@ -42,6 +42,18 @@ impl Format {
         }
     }
 
+    /// What a window of this depth has, on a screen that is understood.
+    pub(in crate::x11) fn of_depth(server: &Server, depth: u8) -> Option<Self> {
+        let formats = &server.conn.setup().pixmap_formats;
+        let bits = formats.iter().find(|format| format.depth == depth)?.bits_per_pixel;
+        match (depth, bits) {
+            // With an alpha channel colours are multiplied by it already: as they are, they lie on black.
+            (24 | 32, 32) => Some(Self::Bgrx),
+            (16, 16) => Some(Self::Rgb565),
+            _ => None,
+        }
+    }
+
     /// Bytes of a pixel.
     fn bytes(self) -> usize {
         match self {

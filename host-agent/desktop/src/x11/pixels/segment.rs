@@ -70,6 +70,11 @@ impl Segment {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as for `bytes`, and nothing else borrows it, for `&mut self`.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
     /// Copies a piece from the scratch space to its place in the picture at the segment's start.
     pub(super) fn place(&mut self, piece: &Piece, width: u32) {
         let Piece { rect, offset, .. } = *piece;
