@@ -43,6 +43,12 @@ pub enum Error {
     /// What shall be shared is not there, or can't be shown alone.
     #[error("this can't be shared: {0}")]
     Scope(&'static str),
+    /// Input would have landed outside of what is shared, or another window covers the place.
+    #[error("that is outside of what is shared")]
+    Outside,
+    /// Input would have landed on a window of ours.
+    #[error("the customer's own window is not the technician's to use")]
+    Ours,
     /// The connection to the desktop broke; a new one must be opened.
     #[error("the desktop can't be reached any more: {0}")]
     Lost(String),

@@ -6,7 +6,7 @@ use std::fmt;
 use nearhand_protocol::grant::ControlGrant;
 use nearhand_protocol::input::{Button, InputEvent, KeyCode, WHEEL_NOTCH};
 
-use crate::Error;
+use crate::{Error, OwnWindows, Scope};
 
 /// A key of the system itself, for example an X keycode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,21 @@ pub trait Inject: Send + fmt::Debug {
     fn release(&mut self, key: NativeKey) -> Result<(), Error>;
     /// Types one character of a text, whatever is held.
     fn type_char(&mut self, character: char, held: &Held) -> Result<(), Error>;
+    /// Lets input reach only this from now on: what would land elsewhere is [`Error::Outside`].
+    fn confine(&mut self, scope: &Scope) -> Result<(), Error> {
+        match scope {
+            Scope::Everything => Ok(()),
+            _ => Err(Error::Scope("input can't be kept within it here")),
+        }
+    }
+    /// A press at this place was [`Error::Outside`]: what is shared is brought to the front if it is merely covered there.
+    fn missed(&mut self, x: u16, y: u16) {
+        let _ = (x, y);
+    }
+    /// Lets no input reach these windows of ours, whenever they come into being: it is [`Error::Ours`].
+    fn keep_off(&mut self, own: OwnWindows) {
+        let _ = own;
+    }
 }
 
 /// The pointer and keyboard of the desktop: checks the grant at every call, knows everything that is pressed, and lets
@@ -94,9 +109,18 @@ impl Injector {
     pub fn apply(&mut self, grant: &ControlGrant, event: &InputEvent) -> Result<(), Error> {
         self.check(grant)?;
         match event {
-            InputEvent::Button { button, pressed, x, y } => {
-                self.backend.move_to(*x, *y)?;
-                self.button(*button, *pressed)
+            InputEvent::Button { button, pressed: true, x, y } => {
+                let moved = self.backend.move_to(*x, *y);
+                if matches!(moved, Err(Error::Outside)) {
+                    self.backend.missed(*x, *y);
+                }
+                moved?;
+                self.button(*button, true)
+            }
+            InputEvent::Button { button, pressed: false, x, y } => {
+                // Let go in any case, also where the pointer may not go.
+                let moved = self.backend.move_to(*x, *y);
+                self.button(*button, false).and(moved)
             }
             InputEvent::Wheel { dx, dy } => {
                 self.wheel.0 = self.scroll(Axis::Horizontal, self.wheel.0, *dx)?;
@@ -117,6 +141,19 @@ impl Injector {
                 Ok(())
             }
         }
+    }
+
+    /// Lets input reach only this from now on; what is pressed is let go.
+    ///
+    /// Fails with [`Error::Scope`] where it is not there or the system can't do it; everything stays as it was then.
+    pub fn confine(&mut self, scope: &Scope) -> Result<(), Error> {
+        self.release_all();
+        self.backend.confine(scope)
+    }
+
+    /// Lets no input reach these windows of ours, whatever the technician does: they have no say in what they are allowed.
+    pub fn keep_off(&mut self, own: OwnWindows) {
+        self.backend.keep_off(own);
     }
 
     /// Whether nothing is pressed.
@@ -156,11 +193,11 @@ impl Injector {
         if pressed {
             self.buttons.insert(button);
         }
-        self.backend.button(button, pressed)?;
-        if !pressed {
+        let done = self.backend.button(button, pressed);
+        if !pressed && done.is_ok() || matches!(done, Err(Error::Outside | Error::Ours)) {
             self.buttons.remove(&button);
         }
-        Ok(())
+        done
     }
 
     /// Turns by the whole notches in `rest + delta`, and returns what is left.

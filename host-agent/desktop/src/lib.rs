@@ -15,6 +15,7 @@ mod error;
 pub mod fake;
 mod inject;
 mod local;
+mod own;
 pub mod proxy;
 mod scope;
 pub mod uri;
@@ -30,6 +31,7 @@ pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
 pub use local::{Combination, Hotkey, Hotkeys, Listening, Local, LocalInput, Modifiers, Touch};
+pub use own::{OwnRole, OwnWindows};
 pub use scope::{Scope, WindowId};
 pub use windows::{Icon, MAX_ICON, MAX_TITLE, WindowInfo, Windows};
 

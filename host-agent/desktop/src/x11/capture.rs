@@ -61,7 +61,7 @@ enum Source {
 }
 
 impl X11Capture {
-    pub(super) fn new(server: Server) -> Result<Self, Error> {
+    pub(super) fn new(server: Server, monitors: Monitors) -> Result<Self, Error> {
         server.require(damage::X11_EXTENSION_NAME)?;
         server.require(xfixes::X11_EXTENSION_NAME)?;
         let format = Format::of(&server)?;
@@ -83,7 +83,6 @@ impl X11Capture {
         conn.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?;
         select_motion(&server)?;
 
-        let mut monitors = Monitors::default();
         let layout = monitors.layout(&server)?;
         let screen = Screen::new(&server, format, size(&layout), None)?;
         Ok(Self {

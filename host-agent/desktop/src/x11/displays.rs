@@ -1,5 +1,7 @@
 //! The monitors, by RandR, and how large the desktop draws on them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use nearhand_protocol::display::{Layout, MAX_MONITORS, MAX_NAME, Monitor};
 use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
@@ -14,16 +16,16 @@ const DOUBLE_DPI: f64 = 192.0;
 /// Longest RESOURCE_MANAGER property that is read, in units of four bytes.
 const RESOURCES: u32 = 1 << 16;
 
-/// Knows the monitors again: one keeps its number while others come and go.
-#[derive(Debug, Default)]
+/// Knows the monitors again: one keeps its number while others come and go, and has the same for who looks and who acts.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Monitors {
     /// By their numbers.
-    names: Vec<String>,
+    names: Arc<Mutex<Vec<String>>>,
 }
 
 impl Monitors {
     /// The size of the whole screen and the monitors on it. A server without RandR 1.5 has one monitor.
-    pub(super) fn layout(&mut self, server: &Server) -> Result<Layout, Error> {
+    pub(super) fn layout(&self, server: &Server) -> Result<Layout, Error> {
         let root = server.root();
         let size = server.conn.get_geometry(root)?.reply().map_err(reply_error("tell the screen's size"))?;
         let told = told(server)?;
@@ -63,19 +65,21 @@ impl Monitors {
     }
 
     /// The number of the monitor of this name, which is none of those `taken` already.
-    fn number(&mut self, name: &str, taken: &[Monitor]) -> u8 {
+    fn number(&self, name: &str, taken: &[Monitor]) -> u8 {
+        // Whoever panicked left whole names.
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let free = |number: &usize| taken.iter().all(|monitor| usize::from(monitor.id) != *number);
-        let mut known = (0..self.names.len()).filter(|number| self.names[*number] == name);
+        let mut known = (0..names.len()).filter(|number| names[*number] == name);
         if let Some(number) = known.find(free) {
             return number as u8;
         }
-        if let Ok(number) = u8::try_from(self.names.len()) {
-            self.names.push(name.to_owned());
+        if let Ok(number) = u8::try_from(names.len()) {
+            names.push(name.to_owned());
             return number;
         }
         // Somebody makes up names without end: any free number will do.
-        let number = (0..self.names.len()).find(free).unwrap_or(0);
-        name.clone_into(&mut self.names[number]);
+        let number = (0..names.len()).find(free).unwrap_or(0);
+        name.clone_into(&mut names[number]);
         number as u8
     }
 }
@@ -174,12 +178,12 @@ mod tests {
 
     #[test]
     fn a_monitor_keeps_its_number() {
-        let mut monitors = Monitors::default();
+        let monitors = Monitors::default();
         assert_eq!([monitors.number("DP-1", &[]), monitors.number("HDMI-1", &[])], [0, 1]);
         assert_eq!(monitors.number("HDMI-1", &[]), 1, "while the first is unplugged");
         for n in 0..1000 {
             monitors.number(&format!("made-up-{n}"), &[]);
         }
-        assert_eq!(monitors.names.len(), 256);
+        assert_eq!(monitors.names.lock().unwrap().len(), 256);
     }
 }

@@ -14,10 +14,12 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::protocol::xtest::{self, ConnectionExt as _};
 
+use super::confine::Confine;
+use super::displays::Monitors;
 use super::keycode::{without_num_lock, x_keycode};
 use super::keymap::{Keymap, Stroke, Typing, modifier, symbol_of};
 use super::{Server, reply_error};
-use crate::{Axis, Error, Held, Inject, NativeKey, Press};
+use crate::{Axis, Error, Held, Inject, NativeKey, OwnWindows, Press, Scope};
 
 /// How many spare keycodes are borrowed at most for characters that the layout lacks.
 const MAX_BORROWED: usize = 24;
@@ -37,6 +39,7 @@ pub(super) struct X11Inject {
     keymap: Option<Keymap>,
     /// Keycodes that carry a character of ours, and when it was last typed.
     borrowed: BTreeMap<u8, (char, Instant)>,
+    confine: Confine,
 }
 
 /// What is switched on at this moment.
@@ -49,7 +52,7 @@ struct State {
 }
 
 impl X11Inject {
-    pub(super) fn new(server: Server) -> Result<Self, Error> {
+    pub(super) fn new(server: Server, monitors: Monitors) -> Result<Self, Error> {
         server.require(xtest::X11_EXTENSION_NAME)?;
         server.require(xkb::X11_EXTENSION_NAME)?;
         let conn = &server.conn;
@@ -71,7 +74,8 @@ impl X11Inject {
             parts,
             &SelectEventsAux::new(),
         )?;
-        let mut inject = Self { server, keymap: None, borrowed: BTreeMap::new() };
+        let confine = Confine::new(&server, monitors)?;
+        let mut inject = Self { server, keymap: None, borrowed: BTreeMap::new(), confine };
         inject.refresh()?;
         Ok(inject)
     }
@@ -115,17 +119,13 @@ impl X11Inject {
         })
     }
 
-    fn fake(&self, kind: u8, detail: u8) -> Result<(), Error> {
-        self.server.conn.xtest_fake_input(kind, detail, 0, x11rb::NONE, 0, 0, 0)?;
-        Ok(())
-    }
-
-    fn hold(&self, keycode: u8, held: &Held) -> Result<Press, Error> {
+    fn hold(&mut self, keycode: u8, held: &Held) -> Result<Press, Error> {
         let native = NativeKey(keycode.into());
         // Another key of the technician may hold it already.
         if !held.native().contains(&native) {
-            self.fake(KEY_PRESS_EVENT, keycode)?;
-            self.server.conn.flush()?;
+            let server = &self.server;
+            self.confine.keys(server, || fake(server, KEY_PRESS_EVENT, keycode))?;
+            server.conn.flush()?;
         }
         Ok(Press::Held(native))
     }
@@ -149,43 +149,33 @@ impl X11Inject {
             again |= keycode == stroke.keycode;
         }
 
-        for keycode in &lifted {
-            self.fake(KEY_RELEASE_EVENT, *keycode)?;
-        }
-        if again {
-            // A key that is down can't be pressed.
-            self.fake(KEY_RELEASE_EVENT, stroke.keycode)?;
-        }
-        let change = !stroke.fits(state.group, state.modifiers);
-        if change {
-            self.lock(stroke.looks_at, stroke.needs, stroke.group)?;
-        }
-        self.fake(KEY_PRESS_EVENT, stroke.keycode)?;
-        self.fake(KEY_RELEASE_EVENT, stroke.keycode)?;
-        if change {
-            self.lock(stroke.looks_at, state.locked_modifiers & stroke.looks_at, state.locked_group)?;
-        }
-        for keycode in lifted {
-            self.fake(KEY_PRESS_EVENT, keycode)?;
-        }
+        let server = &self.server;
+        self.confine.keys(server, || {
+            for keycode in &lifted {
+                fake(server, KEY_RELEASE_EVENT, *keycode)?;
+            }
+            if again {
+                // A key that is down can't be pressed.
+                fake(server, KEY_RELEASE_EVENT, stroke.keycode)?;
+            }
+            let change = !stroke.fits(state.group, state.modifiers);
+            if change {
+                lock(server, stroke.looks_at, stroke.needs, stroke.group)?;
+            }
+            fake(server, KEY_PRESS_EVENT, stroke.keycode)?;
+            fake(server, KEY_RELEASE_EVENT, stroke.keycode)?;
+            if change {
+                lock(server, stroke.looks_at, state.locked_modifiers & stroke.looks_at, state.locked_group)?;
+            }
+            for keycode in &lifted {
+                fake(server, KEY_PRESS_EVENT, *keycode)?;
+            }
+            Ok(())
+        })?;
         self.server.conn.flush()?;
         if let Some((_, used)) = self.borrowed.get_mut(&stroke.keycode) {
             *used = Instant::now();
         }
-        Ok(())
-    }
-
-    fn lock(&self, affected: u8, on: u8, group: u8) -> Result<(), Error> {
-        self.server.conn.xkb_latch_lock_state(
-            ID::USE_CORE_KBD.into(),
-            ModMask::from(affected),
-            ModMask::from(on),
-            true,
-            Group::from(group),
-            ModMask::from(0_u8),
-            false,
-            0,
-        )?;
         Ok(())
     }
 
@@ -293,9 +283,9 @@ impl X11Inject {
 
 impl Inject for X11Inject {
     fn move_to(&mut self, x: u16, y: u16) -> Result<(), Error> {
-        // Detail 0: absolute. The server keeps it on the screen.
         let (x, y) = (x.min(i16::MAX as u16) as i16, y.min(i16::MAX as u16) as i16);
-        self.server.conn.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, self.server.root(), x, y, 0)?;
+        let to = self.confine.steer(&self.server, x, y)?;
+        place(&self.server, to)?;
         self.server.conn.flush()?;
         Ok(())
     }
@@ -308,9 +298,17 @@ impl Inject for X11Inject {
             Button::Back => 8,
             Button::Forward => 9,
         };
-        self.fake(if pressed { BUTTON_PRESS_EVENT } else { BUTTON_RELEASE_EVENT }, number)?;
+        let server = &self.server;
+        if pressed {
+            self.confine.click(server, |at| {
+                at.map_or(Ok(()), |at| place(server, at))?;
+                fake(server, BUTTON_PRESS_EVENT, number)
+            })?;
+        } else {
+            fake(server, BUTTON_RELEASE_EVENT, number)?;
+        }
         self.server.conn.flush()?;
-        Ok(())
+        self.confine.pressed(&self.server, button, pressed)
     }
 
     fn scroll(&mut self, axis: Axis, notches: i32) -> Result<(), Error> {
@@ -320,15 +318,23 @@ impl Inject for X11Inject {
             (Axis::Horizontal, false) => 6,
             (Axis::Horizontal, true) => 7,
         };
-        for _ in 0..notches.unsigned_abs() {
-            self.fake(BUTTON_PRESS_EVENT, number)?;
-            self.fake(BUTTON_RELEASE_EVENT, number)?;
-        }
+        let server = &self.server;
+        self.confine.click(server, |at| {
+            at.map_or(Ok(()), |at| place(server, at))?;
+            for _ in 0..notches.unsigned_abs() {
+                fake(server, BUTTON_PRESS_EVENT, number)?;
+                fake(server, BUTTON_RELEASE_EVENT, number)?;
+            }
+            Ok(())
+        })?;
         self.server.conn.flush()?;
         Ok(())
     }
 
     fn press(&mut self, code: KeyCode, key: Option<char>, held: &Held) -> Result<Press, Error> {
+        if !self.confine.stays(code, held) {
+            return Err(Error::Outside);
+        }
         let physical = x_keycode(code);
         if code.is_modifier() {
             return self.hold(physical, held);
@@ -344,7 +350,7 @@ impl Inject for X11Inject {
     }
 
     fn release(&mut self, key: NativeKey) -> Result<(), Error> {
-        self.fake(KEY_RELEASE_EVENT, key.0 as u8)?;
+        fake(&self.server, KEY_RELEASE_EVENT, key.0 as u8)?;
         self.server.conn.flush()?;
         Ok(())
     }
@@ -357,6 +363,18 @@ impl Inject for X11Inject {
             tracing::debug!("a character is not in the layout and no key is spare for it");
         }
         Ok(())
+    }
+
+    fn confine(&mut self, scope: &Scope) -> Result<(), Error> {
+        self.confine.aim(&self.server, scope)
+    }
+
+    fn missed(&mut self, x: u16, y: u16) {
+        self.confine.uncover(&self.server, x.min(i16::MAX as u16) as i16, y.min(i16::MAX as u16) as i16);
+    }
+
+    fn keep_off(&mut self, own: OwnWindows) {
+        self.confine.keep_off(own);
     }
 }
 
@@ -375,4 +393,29 @@ impl Drop for X11Inject {
         // So wait for an answer to something that comes after them.
         let _ = self.state();
     }
+}
+
+fn fake(server: &Server, kind: u8, detail: u8) -> Result<(), Error> {
+    server.conn.xtest_fake_input(kind, detail, 0, x11rb::NONE, 0, 0, 0)?;
+    Ok(())
+}
+
+/// Detail 0: absolute. The server keeps it on the screen.
+fn place(server: &Server, (x, y): (i16, i16)) -> Result<(), Error> {
+    server.conn.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, server.root(), x, y, 0)?;
+    Ok(())
+}
+
+fn lock(server: &Server, affected: u8, on: u8, group: u8) -> Result<(), Error> {
+    server.conn.xkb_latch_lock_state(
+        ID::USE_CORE_KBD.into(),
+        ModMask::from(affected),
+        ModMask::from(on),
+        true,
+        Group::from(group),
+        ModMask::from(0_u8),
+        false,
+        0,
+    )?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod aimed;
 mod capture;
 mod clipboard;
+mod confine;
 mod cursor;
 mod displays;
 mod family;
@@ -30,8 +31,9 @@ use crate::{Desktop, Error, Injector, LocalInput};
 
 /// Each part gets a connection of its own, so that none waits for the others.
 pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
-    let capture = capture::X11Capture::new(Server::connect(display)?)?;
-    let inject = inject::X11Inject::new(Server::connect(display)?)?;
+    let monitors = displays::Monitors::default();
+    let capture = capture::X11Capture::new(Server::connect(display)?, monitors.clone())?;
+    let inject = inject::X11Inject::new(Server::connect(display)?, monitors)?;
     let windows = windows::X11Windows::new(Server::connect(display)?)?;
     let local = local::X11Local::new(Server::connect(display)?)?;
     let clipboard = clipboard::X11Clipboard::new(Server::connect(display)?, Server::connect(display)?)?;

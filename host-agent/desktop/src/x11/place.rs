@@ -43,7 +43,6 @@ impl Place {
         Some(Rect::new(seen.x as u32, seen.y as u32, seen.width, seen.height))
     }
 
-    #[cfg(test)]
     pub(super) fn contains(&self, x: i32, y: i32) -> bool {
         (self.x..self.right()).contains(&x) && (self.y..self.bottom()).contains(&y)
     }
