@@ -15,6 +15,7 @@ mod error;
 pub mod fake;
 mod inject;
 mod local;
+mod overlay;
 mod own;
 pub mod proxy;
 mod scope;
@@ -31,6 +32,7 @@ pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
 pub use local::{Combination, Hotkey, Hotkeys, Listening, Local, LocalInput, Modifiers, Touch};
+pub use overlay::{Above, Framed, Overlay};
 pub use own::{OwnRole, OwnWindows};
 pub use scope::{Scope, WindowId};
 pub use windows::{Icon, MAX_ICON, MAX_TITLE, WindowInfo, Windows};
@@ -46,6 +48,8 @@ pub struct Desktop {
     pub local: Option<Box<dyn LocalInput>>,
     /// The windows of other programs.
     pub windows: Box<dyn Windows>,
+    /// What lies above all other windows.
+    pub overlay: Box<dyn Overlay>,
     /// What the person copies and pastes.
     pub clipboard: Box<dyn Clipboard>,
 }

@@ -1,15 +1,17 @@
 //! One window is shown with what belongs to it, and nothing else, whatever happens around it.
 #![cfg(target_os = "linux")]
 
+mod openbox;
 mod scene;
 mod xvfb;
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nearhand_desktop::{Capture, Desktop, Error, Event, Rect, Scope, WindowId, open};
 use nearhand_protocol::grant::ViewGrant;
+use openbox::Openbox;
 use scene::Program;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{ConnectionExt as _, Window};
@@ -472,45 +474,10 @@ fn xrandr(server: &Xvfb, arguments: &[&str]) {
     assert!(done.expect("these tests need xrandr: apt-get install x11-xserver-utils").status.success());
 }
 
-/// A real window manager.
-struct Openbox(Child);
-
-impl Openbox {
-    fn on(server: &Xvfb) -> Self {
-        let mut command = Command::new("openbox");
-        command.args(["--sm-disable"]).env("DISPLAY", &server.display);
-        for output in [Command::stdout, Command::stderr] {
-            output(&mut command, Stdio::null());
-        }
-        let openbox = Self(command.spawn().expect("these tests need openbox: apt-get install openbox"));
-        // It takes windows in only some time after it has said that it is there: what is shown in between it never sees.
-        let program = Program::on(server);
-        eventually("a window manager", || {
-            let window = program.window((0, 0, 10, 10), BLACK);
-            program.show(window);
-            let soon = Instant::now() + Duration::from_millis(200);
-            let mut managed = false;
-            while !managed && Instant::now() < soon {
-                managed = program.conn.query_tree(window).unwrap().reply().unwrap().parent != program.root;
-            }
-            program.destroy(window);
-            managed
-        });
-        openbox
-    }
-}
-
-impl Drop for Openbox {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn below_a_window_manager_too() {
     let server = Xvfb::start("640x480x24");
-    let mut openbox = Openbox::on(&server);
+    let openbox = Openbox::on(&server);
     let (program, other) = (Program::on(&server), Program::on(&server));
     let shared = program.window((0, 0, 200, 100), SHARED);
     program.name(shared, "Invoice", "Reader");
@@ -566,8 +533,7 @@ fn below_a_window_manager_too() {
     eye.hears(Event::Hidden(false));
 
     // The window manager dies: the windows stay.
-    let _ = openbox.0.kill();
-    let _ = openbox.0.wait();
+    drop(openbox);
     eventually("the window without its frame", || {
         let (x, y) = place(&program, shared);
         eye.at(x + 1, y + 1) == SHARED

@@ -3,6 +3,7 @@
 
 mod clipboard;
 mod hand;
+mod overlay;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,9 +16,11 @@ use nearhand_protocol::input::{Button, KeyCode};
 
 use self::clipboard::Board;
 use self::hand::Hand;
+use self::overlay::Sheet;
 use crate::{
-    Axis, Capture, Contents, CursorSource, Desktop, Displays, Error, Event, Format, Frame, Held, Hotkeys,
-    Inject, Injector, Local, NativeKey, Press, Rect, Scope, Waker, WindowId, WindowInfo, Windows, merge,
+    Above, Axis, Capture, Contents, CursorSource, Desktop, Displays, Error, Event, Format, Frame, Framed,
+    Held, Hotkeys, Inject, Injector, Local, NativeKey, Press, Rect, Scope, Waker, WindowId, WindowInfo,
+    Windows, merge,
 };
 
 /// Something that was injected.
@@ -63,7 +66,12 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     };
     state.resize(width.into(), height.into());
     state.pending.clear();
-    let control = Control(Arc::new((Mutex::new(state), Condvar::new())), Hand::default(), Board::default());
+    let control = Control(
+        Arc::new((Mutex::new(state), Condvar::new())),
+        Hand::default(),
+        Board::default(),
+        Sheet::default(),
+    );
     let capture = FakeCapture {
         control: control.clone(),
         layout: layout(width, height),
@@ -73,13 +81,14 @@ pub fn desktop(width: u16, height: u16) -> (Desktop, Control) {
     let injector = Injector::new(Box::new(FakeInput(control.clone())));
     let local = Some(Box::new(control.1.clone()) as Box<_>);
     let windows = Box::new(FakeWindows(control.clone()));
+    let overlay = Box::new(control.3.clone());
     let clipboard = Box::new(control.2.clone());
-    (Desktop { capture: Box::new(capture), injector, local, windows, clipboard }, control)
+    (Desktop { capture: Box::new(capture), injector, local, windows, overlay, clipboard }, control)
 }
 
 /// The test's hand on the fake desktop.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<(Mutex<State>, Condvar)>, Hand, Board);
+pub struct Control(Arc<(Mutex<State>, Condvar)>, Hand, Board, Sheet);
 
 impl Control {
     /// Fills a rectangle, which is clipped to the screen, with one colour (blue, green, red, anything).
@@ -181,6 +190,16 @@ impl Control {
     /// Whether somebody wants to know what the person copies.
     pub fn is_clipboard_watched(&self) -> bool {
         self.2.is_watched()
+    }
+
+    /// The frames that are shown.
+    pub fn frames(&self) -> Vec<Framed> {
+        self.3.frames()
+    }
+
+    /// Tells what happens above the other windows, on this thread; false while nobody hears.
+    pub fn above(&self, above: Above) -> bool {
+        self.3.happens(above)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

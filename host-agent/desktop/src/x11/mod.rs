@@ -12,6 +12,7 @@ mod inject;
 mod keycode;
 mod keymap;
 mod local;
+mod overlay;
 mod pixels;
 mod place;
 mod private;
@@ -36,12 +37,14 @@ pub(crate) fn open(display: Option<&str>) -> Result<Desktop, Error> {
     let inject = inject::X11Inject::new(Server::connect(display)?, monitors)?;
     let windows = windows::X11Windows::new(Server::connect(display)?)?;
     let local = local::X11Local::new(Server::connect(display)?)?;
+    let overlay = overlay::X11Overlay::new(Server::connect(display)?)?;
     let clipboard = clipboard::X11Clipboard::new(Server::connect(display)?, Server::connect(display)?)?;
     Ok(Desktop {
         capture: Box::new(capture),
         injector: Injector::new(Box::new(inject)),
         local: local.map(|local| Box::new(local) as Box<dyn LocalInput>),
         windows: Box::new(windows),
+        overlay: Box::new(overlay),
         clipboard: Box::new(clipboard),
     })
 }
