@@ -66,7 +66,7 @@ pub async fn run(
     interrupt: mpsc::Receiver<()>,
 ) -> anyhow::Result<CloseReason> {
     // Everything that can fail here comes before the code is used up.
-    let desktop = nearhand_desktop::open(config.display.as_deref())?;
+    let mut desktop = nearhand_desktop::open(config.display.as_deref())?;
     let dialer = Dialer::new(&dial::Options { ca_cert: config.ca_cert.clone(), way: config.way.clone() })?;
     let connector = Connector::new(config.server.clone(), dialer.clone())?;
     let code = match config.code {
@@ -89,6 +89,7 @@ pub async fn run(
     let interfaces = Interfaces::watch();
     let peers = Peers { dialer, interfaces: interfaces.clone(), relay_only: config.relay_only };
     let (signal, server) = Signal::start(connector, Introduction { nameplate: code.nameplate, info });
+    let local = desktop.local.take();
     let parts = Parts {
         consent: if headless { Consent::CommandLine } else { Consent::Customer },
         code,
@@ -102,7 +103,7 @@ pub async fn run(
         desktop,
         downloads: config.downloads,
         brake: Brake::default(),
-        listen: None,
+        listen: local.map(driver::devices),
     };
     Ok(driver::run(parts).await?)
 }

@@ -237,7 +237,7 @@ impl Town {
     async fn replace(&mut self, nameplate: Nameplate) {
         let at = self.open.iter().position(|handle| handle.nameplate() == nameplate).unwrap();
         let handle = std::mem::replace(&mut self.open[at], self.registry.create(PersonId::OPERATOR).unwrap());
-        handle.commands.send(Command::Event(Event::Deleted)).await.unwrap();
+        handle.commands.send(Command::Event(Box::new(Event::Deleted))).await.unwrap();
         while self.registry.by_nameplate(nameplate).is_some() {
             tokio::task::yield_now().await;
         }

@@ -5,6 +5,7 @@ mod chat;
 mod consent;
 mod control;
 mod coturn;
+mod customer;
 mod endings;
 mod evil;
 pub(crate) mod files;
@@ -57,6 +58,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Story>)> {
     vec![
         ("harness", harness::stories()),
         ("main-job", main_job.into_iter().flatten().collect()),
+        ("customer", customer::stories()),
         ("picture", picture::stories()),
         ("reach", reach.into_iter().flatten().collect()),
     ]

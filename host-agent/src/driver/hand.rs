@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nearhand_desktop::{Error, Hotkey, Hotkeys, Listening, Local, LocalInput, Touch};
 use nearhand_protocol::grant::Brake;
 use tokio::sync::{Notify, mpsc};
 
@@ -17,33 +18,23 @@ pub const GRACE: Duration = Duration::from_millis(400);
 /// What may wait for the driver. More touches say nothing new, and whoever presses a key so often presses it once more.
 const QUEUE: usize = 16;
 
-/// What the person at the machine did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touch {
-    /// A key or a button went down, or the wheel was turned.
-    Pressed,
-    /// The pointer was moved, by more than a desk that shakes.
-    Moved,
-}
-
-/// A key of the customer's that nobody can take from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hotkey {
-    /// Files, both ways.
-    Files,
-    /// Control.
-    Control,
-    /// Everything ends.
-    Panic,
-}
-
 /// What the driver hears of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Own {
     /// The hand is on mouse or keyboard.
     Touched,
     /// A key.
     Key(Hotkey),
+    /// Nobody listens any more, for this reason.
+    Lost(String),
+}
+
+/// Begins to tell a [`Hand`] of what the person at the machine does; it is done until what comes back is dropped.
+pub type Listen = Box<dyn FnOnce(Hand) -> Result<Listening, Error> + Send>;
+
+/// Listens to the devices of this machine.
+pub fn devices(local: Box<dyn LocalInput>) -> Listen {
+    Box::new(move |hand| local.listen(Hotkeys::default(), Box::new(move |what| hand.hears(what))))
 }
 
 /// Told by whoever listens to real mice and keyboards, from any thread. Nothing here waits.
@@ -75,10 +66,21 @@ impl Hand {
         (Self { brake, releaser, events, shared: Arc::default() }, Heard { events: receiver })
     }
 
+    /// The system told of something.
+    pub fn hears(&self, what: Local) {
+        match what {
+            // Who pressed is of no matter while nothing of ours can be clicked.
+            Local::Pressed { .. } => {}
+            Local::Touched(touch) => self.touched(touch, Instant::now()),
+            Local::Key(key) => self.pressed(key),
+            Local::Lost(why) => drop(self.events.try_send(Own::Lost(why))),
+        }
+    }
+
     /// The person did something with their own hands at this moment.
     pub fn touched(&self, touch: Touch, now: Instant) {
         let until = *self.shared.forgives_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if touch == Touch::Moved && until.is_some_and(|until| now < until) {
+        if touch == Touch::Motion && until.is_some_and(|until| now < until) {
             return;
         }
         self.brake.suspend();

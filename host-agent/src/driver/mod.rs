@@ -16,7 +16,6 @@ mod peer;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::select_all;
-use nearhand_desktop::Desktop;
+use nearhand_desktop::{Desktop, Hotkey, Listening};
 use nearhand_protocol::channel::Channel;
 use nearhand_protocol::close::CloseReason;
 use nearhand_protocol::code::Code;
@@ -51,7 +50,7 @@ use crate::session::{Company, Effect, Event, LocalFile, News, OWNER, Phase, View
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
 use crate::video::{self, Video};
-pub use hand::{GRACE, Hand, Hotkey, Touch};
+pub use hand::{GRACE, Hand, Listen, devices};
 use hand::{Heard, Own};
 
 /// Makes peer connections: the real ones, or those of a test.
@@ -87,12 +86,9 @@ pub struct Parts {
     pub downloads: PathBuf,
     /// Ends every proof of the session at once, whoever holds it.
     pub brake: Brake,
-    /// Begins to listen to the customer's own hand, where that can be done; it is done until what comes back is dropped.
+    /// Begins to listen to the customer's own hand; `None` where the system can't tell it from the technician's.
     pub listen: Option<Listen>,
 }
-
-/// Whoever tells a [`Hand`] of what the person at the machine does.
-pub type Listen = Box<dyn FnOnce(Hand) -> Box<dyn Any + Send> + Send>;
 
 /// Why a session did not end in an ordinary way; one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +150,9 @@ struct Driver {
     /// The customer's own.
     own: Hand,
     /// Whoever listens to it.
-    listening: Option<Box<dyn Any + Send>>,
+    listening: Option<Listening>,
+    /// It is to hear something: a session runs.
+    listens: bool,
     ice_servers: Vec<IceServer>,
     /// Connections of earlier epochs that are closing.
     closing: JoinSet<()>,
@@ -200,7 +198,8 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         files,
         seats: BTreeMap::from([(OWNER, Seat::default())]),
         hand: OWNER,
-        listening: listen.map(|listen| listen(own.clone())),
+        listening: None,
+        listens: false,
         own,
         ice_servers: Vec::new(),
         closing: JoinSet::new(),
@@ -209,12 +208,14 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         broken: None,
         server_done: false,
     };
+    driver.listen(listen);
     let reason = loop {
         // First: what was touched before a click counts before it.
         driver.hear_hand(&mut heard);
         if let Some(reason) = driver.finished {
             break reason;
         }
+        driver.listen_while_it_matters();
         let deadline = driver.company.deadline().map(Instant::from_std);
         tokio::select! {
             Some(()) = interrupt.recv() => driver.handle(&Event::End),
@@ -305,6 +306,32 @@ impl Driver {
         self.handle(&Event::Broken(why));
     }
 
+    fn listen(&mut self, listen: Option<Listen>) {
+        match listen.map(|listen| listen(self.own.clone())) {
+            None => {}
+            Some(Ok(listening)) => self.listening = Some(listening),
+            Some(Err(error)) => self.deaf(&error.to_string()),
+        }
+    }
+
+    /// Keys are held back from other programs, and the mouse wakes us, only while somebody is there to be stopped.
+    fn listen_while_it_matters(&mut self) {
+        let listens =
+            matches!(self.company.phase(), Phase::AwaitingConsent | Phase::Active | Phase::Interrupted);
+        if std::mem::replace(&mut self.listens, listens) != listens
+            && let Some(listening) = &self.listening
+        {
+            listening.set_active(listens);
+        }
+    }
+
+    /// The customer's hand is not heard: what else stops the technician goes on to.
+    fn deaf(&mut self, why: &str) {
+        self.listening = None;
+        let what = "your own mouse and keyboard do not take control back by themselves";
+        self.ui.show(&News::Problem(format!("{what} ({why}); you can still take it back yourself")));
+    }
+
     /// What the customer's own hand did meanwhile.
     fn hear_hand(&mut self, heard: &mut Heard) {
         while let Ok(own) = heard.events.try_recv() {
@@ -319,6 +346,7 @@ impl Driver {
             Own::Key(Hotkey::Files) => self.company.files_key(now),
             Own::Key(Hotkey::Control) => self.company.control_key(now),
             Own::Key(Hotkey::Panic) => self.company.all(&Event::Panic, now),
+            Own::Lost(why) => return self.deaf(&why),
         };
         self.carry_out(wanted);
     }

@@ -119,7 +119,8 @@ impl Stage {
         let (from_server, server) = mpsc::channel(8);
         let (signal, to_server, redial) = Signal::fake();
         let (addresses, watched) = tokio::sync::watch::channel([FIRST_ADDRESS].into());
-        let (desktop, control) = fake::desktop(64, 48);
+        let (mut desktop, control) = fake::desktop(64, 48);
+        let local = desktop.local.take().expect("a hand");
         let downloads = tempfile::tempdir().unwrap();
         let hand = Arc::new(OnceLock::new());
         let listening = hand.clone();
@@ -136,7 +137,10 @@ impl Stage {
             desktop,
             downloads: downloads.path().to_owned(),
             brake: Brake::default(),
-            listen: Some(Box::new(move |hand| -> Box<dyn Any + Send> { Box::new(listening.set(hand)) })),
+            listen: Some(Box::new(move |hand| {
+                let _ = listening.set(hand.clone());
+                devices(local)(hand)
+            })),
         }));
         Self {
             key: None,

@@ -100,13 +100,12 @@ impl<'a> Worker<'a> {
             let timeout = self.step()?;
             // While nothing is shown the desktop's events are read and forgotten, so that they don't pile up there.
             match self.capture.wait(timeout)? {
-                None => {}
+                // The last two only of what was aimed at, and nothing is.
+                None | Some(DesktopEvent::Closed | DesktopEvent::Hidden(_)) => {}
                 Some(DesktopEvent::Damage) => self.damaged = true,
                 Some(DesktopEvent::Resized) => self.resized(),
                 Some(DesktopEvent::Cursor) => self.shape(None)?,
                 Some(DesktopEvent::Pointer) => self.pointer(None)?,
-                // Only of what was aimed at, and nothing is.
-                Some(DesktopEvent::Closed | DesktopEvent::Hidden(_)) => {}
             }
         }
     }

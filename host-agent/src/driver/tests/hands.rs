@@ -1,5 +1,6 @@
 //! The customer's own hand and keys, while the technician acts and while the driver waits for something else.
 
+use nearhand_desktop::{Local, Touch};
 use nearhand_protocol::id::GuestId;
 
 use super::*;
@@ -33,7 +34,7 @@ fn pressed(done: &[Injected], wanted: KeyCode) -> bool {
 async fn the_customers_hand_takes_over_and_a_command_lets_the_technician_go_on() {
     let mut stage = Stage::controlled().await;
     let later = Instant::now().into_std() + GRACE;
-    stage.hand().touched(Touch::Moved, later + GRACE);
+    stage.hand().touched(Touch::Motion, later + GRACE);
     stage.injects(|done| matches!(done, [Injected::Release(_)])).await;
     stage.yielded(true).await;
     stage.says(0, Channel::Input, &key(KeyCode::KeyA, true)).await;
@@ -44,13 +45,32 @@ async fn the_customers_hand_takes_over_and_a_command_lets_the_technician_go_on()
     stage.commands.send(Command::Resume).await.unwrap();
     stage.yielded(false).await;
     // The hand that clicked is still on the mouse.
-    stage.hand().touched(Touch::Moved, click);
+    stage.hand().touched(Touch::Motion, click);
     stage.says(0, Channel::Input, &key(KeyCode::KeyB, true)).await;
     stage.injects(|done| pressed(done, KeyCode::KeyB)).await;
     assert!(!pressed(&stage.desktop.take_injected(), KeyCode::KeyA));
     // A key or a button counts at once.
-    stage.hand().touched(Touch::Pressed, click);
+    stage.hand().touched(Touch::Button, click);
     stage.yielded(true).await;
+    stage.interrupt.send(()).await.unwrap();
+    stage.ends().await.unwrap();
+}
+
+#[tokio::test]
+async fn devices_are_heard_while_somebody_is_there_and_their_loss_is_told() {
+    let mut stage = Stage::new();
+    stage.welcome().await;
+    stage.exchange(code()).await;
+    assert!(stage.desktop.hotkeys().is_none(), "there is nobody to be stopped");
+    stage.join(0).await;
+    stage.gives(Right::View).await;
+    stage.gives(Right::Control).await;
+    assert!(stage.desktop.hotkeys().is_some());
+    assert!(stage.desktop.hear(Local::Touched(Touch::Key)));
+    stage.yielded(true).await;
+    stage.desktop.hear(Local::Lost("the X server says no".into()));
+    let told = |seen: &Seen| matches!(seen, Seen::Told(News::Problem(why)) if why.contains("says no"));
+    stage.sees(told).await;
     stage.interrupt.send(()).await.unwrap();
     stage.ends().await.unwrap();
 }
@@ -81,7 +101,7 @@ async fn panic_waits_for_no_connection() {
     }
     // Behind it nothing is heard any more.
     timeout(PATIENCE, stage.transports[2].wait_for(|r| *r == Recorded::Close)).await.expect("replaced");
-    stage.hand().touched(Touch::Pressed, Instant::now().into_std() + GRACE);
+    stage.hand().touched(Touch::Button, Instant::now().into_std() + GRACE);
     stage.injects(|done| matches!(done, [Injected::Release(_)])).await;
     stage.hand().pressed(Hotkey::Panic);
     let ended = |seen: &Seen| {
