@@ -316,8 +316,7 @@ impl Driver {
 
     /// Keys are held back from other programs, and the mouse wakes us, only while somebody is there to be stopped.
     fn listen_while_it_matters(&mut self) {
-        let listens =
-            matches!(self.company.phase(), Phase::AwaitingConsent | Phase::Active | Phase::Interrupted);
+        let listens = self.company.has_company();
         if std::mem::replace(&mut self.listens, listens) != listens
             && let Some(listening) = &self.listening
         {

@@ -94,6 +94,13 @@ impl Company {
         self.owner.phase()
     }
 
+    /// Whether any technician has proven themselves and is there, or may be back with the same rights in a moment: then the
+    /// customer's hand has somebody to stop.
+    pub fn has_company(&self) -> bool {
+        let here = |of: &Session| of.trusts() && (of.connected || !of.rights().is_empty());
+        self.everybody().into_iter().filter_map(|viewer| self.session(viewer)).any(here)
+    }
+
     /// Whether the other end of this connection is who it should be.
     pub fn trusts(&self, viewer: ViewerId) -> bool {
         self.session(viewer).is_some_and(Session::trusts)

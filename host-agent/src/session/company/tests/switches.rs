@@ -2,7 +2,7 @@
 
 use nearhand_protocol::grant::Scope;
 
-use super::super::super::Choice;
+use super::super::super::{Choice, INTERRUPTION};
 use super::*;
 
 fn lookers(wanted: &[Wanted]) -> Option<&[Looker]> {
@@ -111,6 +111,24 @@ fn the_customers_hand_is_before_everybodys() {
         |e| matches!(e, Effect::Inject(_, grant) if grant.check().is_ok())
     ));
     assert!(!has(&run.all(&Event::Resume), FIRST, |e| matches!(e, Effect::Controlled(_))));
+}
+
+#[test]
+fn there_is_somebody_to_stop_as_long_as_any_of_them_is_there() {
+    let mut run = Run::two();
+    run.company.give(Whom::All, Right::View, run.now);
+    run.of(OWNER, Event::PeerLost);
+    assert!(run.company.has_company());
+    run.now += INTERRUPTION * 2;
+    run.all(&Event::Tick);
+    assert_eq!(run.rights(OWNER), Rights::NONE);
+    assert!(run.rights(FIRST).has(Right::View) && run.company.has_company());
+    run.of(FIRST, Event::PeerLost);
+    run.now += INTERRUPTION * 2;
+    run.all(&Event::Tick);
+    assert!(!run.company.has_company());
+    let waiting = Company::new(Consent::Customer, code(), [2; SEED_LEN], Brake::default());
+    assert!(!waiting.has_company());
 }
 
 #[test]
