@@ -20,7 +20,7 @@ use x11rb::protocol::xinput::{
     self, ConnectionExt as _, KeyEventFlags, RawButtonPressEvent, RawKeyPressEvent, RawMotionEvent,
     XIEventMask,
 };
-use x11rb::protocol::xproto::{ConnectionExt as _, GrabMode, ModMask};
+use x11rb::protocol::xproto::{ConnectionExt as _, GrabMode, ModMask, Timestamp};
 
 use self::devices::Devices;
 use self::keyboard::Keyboard;
@@ -36,8 +36,9 @@ const ALL_DEVICES: u16 = 0;
 
 /// So far, in pixels across plus pixels down…
 const FAR: f64 = 6.0;
-/// …within this time is more than a desk that shakes.
-const STROKE: Duration = Duration::from_millis(150);
+/// …within so many milliseconds of the server is more than a desk that shakes. Its clock and not ours: what waited in a line
+/// comes all at once.
+const STROKE: u32 = 150;
 /// After a touch motion says nothing new for so long: a mouse that tells its place a thousand times a second wakes nobody.
 const REST: Duration = Duration::from_millis(250);
 
@@ -175,7 +176,7 @@ struct Ear {
     /// What is grabbed so that other programs don't get it.
     swallowed: Vec<(u8, ModMask)>,
     /// When the hand began to move, and how far it has come.
-    stroke: Option<(Instant, f64)>,
+    stroke: Option<(Timestamp, f64)>,
     /// Until when motion is not asked for.
     resting: Option<Instant>,
     hears: Hears,
@@ -323,9 +324,9 @@ impl Ear {
             return Ok(());
         }
         let distance = self.devices.distance(event);
-        let now = Instant::now();
-        let (began, so_far) =
-            self.stroke.filter(|(began, _)| now.duration_since(*began) < STROKE).unwrap_or((now, 0.0));
+        // Time wraps around after 49 days.
+        let goes_on = |(began, _): &(Timestamp, f64)| event.time.wrapping_sub(*began) < STROKE;
+        let (began, so_far) = self.stroke.filter(goes_on).unwrap_or((event.time, 0.0));
         if so_far + distance < FAR {
             self.stroke = Some((began, so_far + distance));
             return Ok(());
