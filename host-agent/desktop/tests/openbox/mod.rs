@@ -9,7 +9,11 @@ use crate::scene::Program;
 use crate::xvfb::{Xvfb, eventually};
 
 /// Ends with the test.
-pub(crate) struct Openbox(Child);
+pub(crate) struct Openbox {
+    child: Child,
+    /// Kept: the numbers of its windows must not be given to others while openbox still takes leave of them.
+    probe: Program,
+}
 
 impl Openbox {
     pub(crate) fn on(server: &Xvfb) -> Self {
@@ -18,9 +22,11 @@ impl Openbox {
         for output in [Command::stdout, Command::stderr] {
             output(&mut command, Stdio::null());
         }
-        let openbox = Self(command.spawn().expect("these tests need openbox: apt-get install openbox"));
+        let child = command.spawn().expect("these tests need openbox: apt-get install openbox");
+        // From here on it ends with the test.
+        let openbox = Self { child, probe: Program::on(server) };
+        let program = &openbox.probe;
         // It takes windows in only some time after it has said that it is there: what is shown in between it never sees.
-        let program = Program::on(server);
         eventually("a window manager", || {
             let window = program.window((0, 0, 10, 10), 0);
             program.show(window);
@@ -38,7 +44,7 @@ impl Openbox {
 
 impl Drop for Openbox {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
