@@ -354,7 +354,10 @@ async fn one_socket_serves_every_interface_and_a_restart() {
                 Ok(Event::ChannelOpen(Channel::Control)) => open = true,
                 _ => {}
             }
-            (open && state == Some(PeerState::Connected(Path::Host)) && !told.is_empty()).then_some(())
+            (open
+                && matches!(state, Some(PeerState::Connected(path)) if path.is_direct())
+                && !told.is_empty())
+            .then_some(())
         })
         .await;
     assert!(told.len() <= 2, "one port for each family: {told:?}");
