@@ -12,6 +12,7 @@ mod capture;
 mod clipboard;
 mod damage;
 mod error;
+pub mod facts;
 pub mod fake;
 mod inject;
 mod local;
