@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nearhand_protocol::grant::Revoked;
+pub(crate) use nearhand_protocol::grant::{ClipboardInGrant, ClipboardOutGrant};
 
 use crate::Error;
 
@@ -81,38 +80,6 @@ impl fmt::Debug for Contents {
         })
     }
 }
-
-/// Leave to know of what the person copies, and to read it. It stands in until the session's grants have one.
-#[derive(Debug, Clone)]
-pub struct ClipboardOutGrant(Arc<AtomicBool>);
-
-/// Leave to put something into the person's clipboard. It stands in until the session's grants have one.
-#[derive(Debug, Clone)]
-pub struct ClipboardInGrant(Arc<AtomicBool>);
-
-macro_rules! grant {
-    ($name:ident) => {
-        impl $name {
-            /// A live one.
-            #[expect(clippy::new_without_default, reason = "leave is never given by default")]
-            pub fn new() -> Self {
-                Self(Arc::new(AtomicBool::new(true)))
-            }
-
-            /// Ends it and all its clones.
-            pub fn revoke(&self) {
-                self.0.store(false, Ordering::Release);
-            }
-
-            /// Whether the leave still holds, at this moment.
-            pub fn check(&self) -> Result<(), Revoked> {
-                if self.0.load(Ordering::Acquire) { Ok(()) } else { Err(Revoked) }
-            }
-        }
-    };
-}
-grant!(ClipboardOutGrant);
-grant!(ClipboardInGrant);
 
 /// Why the clipboard was not read or written.
 #[derive(Debug, thiserror::Error)]

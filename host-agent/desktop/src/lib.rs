@@ -19,23 +19,20 @@ mod local;
 mod overlay;
 mod own;
 pub mod proxy;
-mod scope;
 pub mod uri;
 mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
 
 pub use capture::{Capture, CursorSource, Displays, Event, Frame, Rect, Waker};
-pub use clipboard::{
-    Clipboard, ClipboardError, ClipboardInGrant, ClipboardOutGrant, Contents, Format, Formats,
-};
+pub use clipboard::{Clipboard, ClipboardError, Contents, Format, Formats};
 pub use damage::{MAX_RECTS, merge};
 pub use error::Error;
 pub use inject::{Axis, Held, Inject, Injector, NativeKey, Press};
 pub use local::{Combination, Hotkey, Hotkeys, Listening, Local, LocalInput, Modifiers, Touch};
+pub use nearhand_protocol::grant::{Scope, WindowId};
 pub use overlay::{Above, Framed, Overlay};
 pub use own::{OwnRole, OwnWindows};
-pub use scope::{Scope, WindowId};
 pub use windows::{Icon, MAX_ICON, MAX_TITLE, WindowInfo, Windows};
 
 /// A desktop that can be shown and controlled.

@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nearhand_desktop::{
-    Clipboard, ClipboardError, ClipboardInGrant, ClipboardOutGrant, Contents, Format, Formats, open, uri,
-};
+use nearhand_desktop::{Clipboard, ClipboardError, Contents, Format, Formats, open, uri};
+use nearhand_protocol::grant::{Consent, Right};
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
@@ -21,7 +20,7 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
-use xvfb::{Xvfb, eventually};
+use xvfb::{Xvfb, eventually, grants};
 
 /// A client of the server with a window of its own.
 struct Client {
@@ -245,7 +244,8 @@ const MAX: u64 = 1 << 22;
 fn what_was_copied_is_read_in_each_form() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let grant = ClipboardOutGrant::new();
+    let mut grants = grants();
+    let grant = grants.clipboard_out().unwrap();
     assert_eq!(board.formats(&grant).unwrap(), Formats::NONE, "nobody owns it");
     assert!(matches!(board.read(&grant, Format::Text, MAX), Err(ClipboardError::NotThere)));
 
@@ -271,14 +271,15 @@ fn what_was_copied_is_read_in_each_form() {
 
     // Taken back, nobody is even asked.
     let asked = owner.asked();
-    grant.revoke();
+    grants.take(Right::ClipboardOut);
     assert!(matches!(board.formats(&grant), Err(ClipboardError::Revoked(_))));
     assert!(matches!(board.read(&grant, Format::Text, MAX), Err(ClipboardError::Revoked(_))));
     assert!(matches!(board.watch(&grant, Box::new(|| ())), Err(ClipboardError::Revoked(_))));
     assert_eq!(owner.asked(), asked);
     drop(owner);
 
-    let grant = ClipboardOutGrant::new();
+    assert!(grants.give(Right::ClipboardOut, Consent::CommandLine));
+    let grant = grants.clipboard_out().unwrap();
     let _latin = Owner::on(&server, &[("STRING", Answer::Bytes("STRING", b"M\xe4rz".to_vec()))]);
     assert_eq!(board.read(&grant, Format::Text, MAX).unwrap(), "März".as_bytes());
 }
@@ -287,7 +288,8 @@ fn what_was_copied_is_read_in_each_form() {
 fn what_comes_in_pieces_is_put_together_up_to_the_limit() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let grant = ClipboardOutGrant::new();
+    let grants = grants();
+    let grant = grants.clipboard_out().unwrap();
     let owner = Owner::on(&server, &[("UTF8_STRING", Answer::Pieces(60_000, 50))]);
     assert_eq!(board.read(&grant, Format::Text, MAX).unwrap().len(), 3_000_000);
     drop(owner);
@@ -302,7 +304,8 @@ fn what_comes_in_pieces_is_put_together_up_to_the_limit() {
 fn owners_that_lie_die_or_say_nothing_cost_seconds_at_most() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let grant = ClipboardOutGrant::new();
+    let grants = grants();
+    let grant = grants.clipboard_out().unwrap();
     let secret = || ("x-kde-passwordManagerHint", Answer::Bytes("STRING", b"secret".to_vec()));
     let lie = Answer::Bytes("image/png", b"MZ not a picture".to_vec());
     for (answers, format, expected) in [
@@ -333,7 +336,8 @@ fn owners_that_lie_die_or_say_nothing_cost_seconds_at_most() {
 fn what_the_technician_puts_there_is_pasted_by_programs() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let grant = ClipboardInGrant::new();
+    let mut grants = grants();
+    let grant = grants.clipboard_in().unwrap();
     let program = Client::on(&server);
     let names = |targets: Vec<u8>| -> Vec<String> {
         let atoms = targets.chunks_exact(4).map(|atom| Atom::from_ne_bytes(atom.try_into().unwrap()));
@@ -361,18 +365,20 @@ fn what_the_technician_puts_there_is_pasted_by_programs() {
     assert_eq!(program.paste("text/uri-list").unwrap(), b"file:///tmp/a%20b\r\n");
     assert_eq!(program.paste("x-special/gnome-copied-files").unwrap(), b"copy\nfile:///tmp/a%20b");
 
-    grant.revoke();
+    grants.take(Right::ClipboardIn);
     assert!(matches!(board.put(&grant, Contents::Text("no".into())), Err(ClipboardError::Revoked(_))));
     assert!(program.paste("text/uri-list").is_some(), "what was there stays until it is let go");
     board.let_go();
     assert_eq!(program.owner(), x11rb::NONE);
 
     // What somebody copied meanwhile stays.
-    board.put(&ClipboardInGrant::new(), Contents::Text("ours".into())).unwrap();
+    assert!(grants.give(Right::ClipboardIn, Consent::CommandLine));
+    let grant = grants.clipboard_in().unwrap();
+    board.put(&grant, Contents::Text("ours".into())).unwrap();
     program.own();
     board.let_go();
     assert_eq!(program.owner(), program.window);
-    board.put(&ClipboardInGrant::new(), Contents::Text("ours".into())).unwrap();
+    board.put(&grant, Contents::Text("ours".into())).unwrap();
     drop(board);
     assert_eq!(program.owner(), x11rb::NONE, "nothing is left behind");
 }
@@ -381,8 +387,8 @@ fn what_the_technician_puts_there_is_pasted_by_programs() {
 fn several_at_once_and_a_reader_that_goes_away() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let text = "ä".repeat(1_000_000);
-    board.put(&ClipboardInGrant::new(), Contents::Text(text.clone())).unwrap();
+    let (text, grants) = ("ä".repeat(1_000_000), grants());
+    board.put(&grants.clipboard_in().unwrap(), Contents::Text(text.clone())).unwrap();
     // One takes the first piece and is gone.
     let gone = Client::on(&server);
     let (target, property, clipboard) =
@@ -399,7 +405,7 @@ fn several_at_once_and_a_reader_that_goes_away() {
         }
     });
     // Ours read back: the same way as from anybody.
-    let secret = board.read(&ClipboardOutGrant::new(), Format::Text, MAX);
+    let secret = board.read(&grants.clipboard_out().unwrap(), Format::Text, MAX);
     assert!(
         matches!(secret, Err(ClipboardError::Secret)),
         "what the technician put there is not theirs to fetch"
@@ -410,7 +416,8 @@ fn several_at_once_and_a_reader_that_goes_away() {
 fn changes_are_told_but_not_what_they_are_nor_too_often() {
     let server = Xvfb::start("320x240x24");
     let mut board = clipboard(&server);
-    let grant = ClipboardOutGrant::new();
+    let grants = grants();
+    let grant = grants.clipboard_out().unwrap();
     let told = Arc::new(AtomicU32::new(0));
     let (sender, heard) = channel();
     board
@@ -426,7 +433,7 @@ fn changes_are_told_but_not_what_they_are_nor_too_often() {
     heard.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(owner.asked(), 0, "nobody was asked for anything");
     // Ours is no news.
-    board.put(&ClipboardInGrant::new(), Contents::Text("ours".into())).unwrap();
+    board.put(&grants.clipboard_in().unwrap(), Contents::Text("ours".into())).unwrap();
 
     let began = Instant::now();
     let client = Client::on(&server);

@@ -73,6 +73,8 @@ pub(crate) fn grants() -> Grants {
     let mut grants = Grants::new();
     assert!(grants.give(Right::View, Consent::CommandLine));
     assert!(grants.give(Right::Control, Consent::CommandLine));
+    assert!(grants.give(Right::ClipboardIn, Consent::CommandLine));
+    assert!(grants.give(Right::ClipboardOut, Consent::CommandLine));
     grants
 }
 
