@@ -236,8 +236,7 @@ impl Painter {
     /// prepare for it.
     pub fn wanted(&self, timestamp: u32) -> Option<(u16, u16, Vec<Area>)> {
         let waiting = self.waiting.iter().filter_map(|waiting| waiting.frame.as_ref());
-        let due =
-            self.awaited.iter().chain(waiting).filter(|awaited| is_at_or_after(timestamp, awaited.timestamp));
+        let due = self.awaited.iter().chain(waiting).filter(|awaited| awaited.is_met_by(timestamp));
         let last = due.max_by_key(|awaited| awaited.key)?;
         let cells = last.cells.iter().filter(|cell| self.grid.may(*cell, last.key) != May::Skip);
         Some((last.width, last.height, self.grid.rectangles(cells)))

@@ -3,53 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+pub use nearhand_protocol::clipboard::{Format, Formats};
 use nearhand_protocol::grant::Revoked;
 pub(crate) use nearhand_protocol::grant::{ClipboardInGrant, ClipboardOutGrant};
 
 use crate::Error;
-
-/// A form that the clipboard's contents come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Format {
-    /// Plain text, UTF-8.
-    Text,
-    /// A piece of HTML, UTF-8.
-    Html,
-    /// A picture.
-    Png,
-    /// Names of files: `text/uri-list` (RFC 2483), see [`crate::uri`].
-    Files,
-}
-
-impl Format {
-    /// Every form.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Html, Self::Png, Self::Files];
-}
-
-/// The forms that the same contents are there in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Formats(u8);
-
-impl Formats {
-    /// None: the clipboard is empty, or nothing is known of its kind.
-    pub const NONE: Self = Self(0);
-
-    /// These and one more.
-    #[must_use]
-    pub const fn with(self, format: Format) -> Self {
-        Self(self.0 | 1 << format as u8)
-    }
-
-    /// Whether they can be had in this form.
-    pub const fn has(self, format: Format) -> bool {
-        self.0 & 1 << format as u8 != 0
-    }
-
-    /// All of them.
-    pub fn iter(self) -> impl Iterator<Item = Format> {
-        Format::ALL.into_iter().filter(move |format| self.has(*format))
-    }
-}
 
 /// What the technician puts into the clipboard.
 #[derive(Clone, PartialEq, Eq)]

@@ -54,16 +54,11 @@ struct Shared {
     panicked: Notify,
 }
 
-/// The driver's end.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) events: mpsc::Receiver<Own>,
-}
-
 impl Hand {
-    pub(super) fn new(brake: Brake, releaser: Releaser) -> (Self, Heard) {
+    /// And the driver's end of it.
+    pub(super) fn new(brake: Brake, releaser: Releaser) -> (Self, mpsc::Receiver<Own>) {
         let (events, receiver) = mpsc::channel(QUEUE);
-        (Self { brake, releaser, events, shared: Arc::default() }, Heard { events: receiver })
+        (Self { brake, releaser, events, shared: Arc::default() }, receiver)
     }
 
     /// The system told of something.

@@ -50,8 +50,8 @@ use crate::session::{Company, Effect, Event, LocalFile, News, OWNER, Phase, View
 use crate::signal::{self, Signal, SignalError};
 use crate::ui::{Command, Ui};
 use crate::video::{self, Video};
+use hand::Own;
 pub use hand::{GRACE, Hand, Listen, devices};
-use hand::{Heard, Own};
 
 /// Makes peer connections: the real ones, or those of a test.
 #[async_trait]
@@ -219,7 +219,7 @@ pub async fn run(parts: Parts) -> Result<CloseReason, DriverError> {
         let deadline = driver.company.deadline().map(Instant::from_std);
         tokio::select! {
             Some(()) = interrupt.recv() => driver.handle(&Event::End),
-            Some(own) = heard.events.recv() => driver.own(own),
+            Some(own) = heard.recv() => driver.own(own),
             Some(command) = commands.recv() => {
                 driver.hear_hand(&mut heard);
                 driver.command(command);
@@ -332,8 +332,8 @@ impl Driver {
     }
 
     /// What the customer's own hand did meanwhile.
-    fn hear_hand(&mut self, heard: &mut Heard) {
-        while let Ok(own) = heard.events.try_recv() {
+    fn hear_hand(&mut self, heard: &mut mpsc::Receiver<Own>) {
+        while let Ok(own) = heard.try_recv() {
             self.own(own);
         }
     }

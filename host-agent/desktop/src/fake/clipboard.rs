@@ -69,7 +69,7 @@ impl Clipboard for Board {
 
     fn formats(&mut self, grant: &ClipboardOutGrant) -> Result<Formats, ClipboardError> {
         grant.check()?;
-        Ok(self.lock().copied.keys().copied().fold(Formats::NONE, Formats::with))
+        Ok(self.lock().copied.keys().copied().collect())
     }
 
     fn read(

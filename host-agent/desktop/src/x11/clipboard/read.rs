@@ -52,7 +52,7 @@ impl Reader {
         };
         self.check_secret(grant, &targets)?;
         let there = |format: &Format| self.target(*format, &targets).is_some();
-        Ok(Format::ALL.into_iter().filter(there).fold(Formats::NONE, Formats::with))
+        Ok(Format::ALL.into_iter().filter(there).collect())
     }
 
     pub(super) fn read(
