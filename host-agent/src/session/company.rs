@@ -97,7 +97,7 @@ impl Company {
     /// Whether any technician has proven themselves and is there, or may be back with the same rights in a moment: then the
     /// customer's hand has somebody to stop.
     pub fn has_company(&self) -> bool {
-        let here = |of: &Session| of.trusts() && (of.connected || !of.rights().is_empty());
+        let here = |of: &Session| (of.connected && of.trusts()) || !of.kept().is_empty();
         self.everybody().into_iter().filter_map(|viewer| self.session(viewer)).any(here)
     }
 

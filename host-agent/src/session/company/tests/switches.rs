@@ -127,6 +127,11 @@ fn there_is_somebody_to_stop_as_long_as_any_of_them_is_there() {
     run.now += INTERRUPTION * 2;
     run.all(&Event::Tick);
     assert!(!run.company.has_company());
+    // A tab that is reloaded has not proven itself yet, and keeps what it was given.
+    let mut alone = Run::new();
+    alone.gives(OWNER, Right::View);
+    alone.of(OWNER, Event::NewPeer);
+    assert!(!alone.company.trusts(OWNER) && alone.company.has_company());
     let waiting = Company::new(Consent::Customer, code(), [2; SEED_LEN], Brake::default());
     assert!(!waiting.has_company());
 }
