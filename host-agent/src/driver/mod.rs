@@ -151,7 +151,7 @@ struct Driver {
     own: Hand,
     /// Whoever listens to it.
     listening: Option<Listening>,
-    /// It is to hear something: a session runs.
+    /// It was told to hear: see [`Self::listen_while_it_matters`].
     listens: bool,
     ice_servers: Vec<IceServer>,
     /// Connections of earlier epochs that are closing.
@@ -469,7 +469,7 @@ impl Driver {
                     self.own.forgive(Instant::now().into_std());
                 }
             }
-            // No desktop can be aimed at a part of it yet, and nobody is shown more than the customer chose.
+            // Capture and input are not aimed at a part yet, and nobody is shown more than the customer chose.
             Effect::Aim(choice) => {
                 if choice.scope != Scope::Everything {
                     self.handle(&Event::ScopeClosed);
